@@ -1,0 +1,1 @@
+"""Vectors from texts and images. Knows nothing of Django, Celery or the app."""

@@ -1,0 +1,62 @@
+"""Errors with a stable code, raised anywhere and translated only at the edges.
+
+Knows nothing of HTTP frameworks: `status` is the number an edge may use. `retryable` is decided by
+whoever raises. The codes are listed in docs/errors.md.
+"""
+
+
+class SearchappError(Exception):
+    """An expected failure: `code` is stable, `message` says the cause and what to do."""
+
+    status = 400
+
+    def __init__(
+        self, code: str, message: str, *, retryable: bool = False, field: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.retryable = retryable
+        self.field = field
+
+    def __str__(self) -> str:
+        return f"{self.message} [{self.code}]"
+
+
+class InvalidInput(SearchappError):
+    """What the caller sent cannot be used; `field` names the culprit."""
+
+    status = 422
+
+
+class NotFound(SearchappError):
+    """Not there, or not visible to this user: the two are never told apart."""
+
+    status = 404
+
+
+class Forbidden(SearchappError):
+    """The caller sees the thing but may not do this to it."""
+
+    status = 403
+
+
+class FileRejected(SearchappError):
+    """An upload that is not accepted (unknown type, empty, too large, encrypted, corrupt)."""
+
+    status = 422
+
+
+class RenderFailed(SearchappError):
+    """A document or page that could not be rendered."""
+
+    status = 422
+
+
+class Unavailable(SearchappError):
+    """A part of the system is down or overloaded; trying again later helps."""
+
+    status = 503
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message, retryable=True)
