@@ -1,0 +1,121 @@
+"""Every setting, from the environment only: name, meaning, default, parser. No Django here.
+
+`settings.py`, the services, `doctor` and the table in docs/settings.md all read SETTINGS; a setting
+that is not in this list does not exist.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+
+
+class SettingError(ValueError):
+    """A setting that cannot be read; the message names it and says what is accepted."""
+
+
+def to_bool(text: str) -> bool:
+    """1/true/yes/on or 0/false/no/off, any case. Raises ValueError otherwise."""
+    known = {"1": True, "true": True, "yes": True, "on": True}
+    known |= {"0": False, "false": False, "no": False, "off": False, "": False}
+    if text.strip().lower() not in known:
+        raise ValueError("use 1 or 0")
+    return known[text.strip().lower()]
+
+
+def to_list(text: str) -> list[str]:
+    """Comma-separated words, blanks dropped."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def to_size(text: str) -> int:
+    """Bytes; K, M and G (powers of 1024) may follow the number. Raises ValueError."""
+    units = {"K": 1024, "M": 1024**2, "G": 1024**3}
+    text = text.strip().upper().removesuffix("B").removesuffix("I")
+    factor = units.get(text[-1:], 1)
+    number = int(text[:-1] if factor > 1 else text)
+    if number < 0:
+        raise ValueError("must not be negative")
+    return number * factor
+
+
+def to_positive(text: str) -> int:
+    """A whole number of at least 1. Raises ValueError otherwise."""
+    number = int(text)
+    if number < 1:
+        raise ValueError("must be at least 1")
+    return number
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: `default` is text as it would stand in the environment."""
+
+    name: str
+    default: str
+    meaning: str
+    parse: Callable[[str], Any] = str
+    is_secret: bool = False
+
+
+def _cpu_count() -> str:
+    return str(max(1, len(os.sched_getaffinity(0))))
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("DATA_DIR", "var", "Folder of everything that is kept; relative to the project", str),
+    Setting("HOST", "127.0.0.1", "Address the web server binds to"),
+    Setting("PORT", "8000", "Port of the web server", to_positive),
+    Setting("PUBLIC_URL", "", "Address people use, e.g. https://search.example.org"),
+    Setting("SECRET_KEY", "", "Signs sessions; generated in DATA_DIR when empty", is_secret=True),
+    Setting("DEBUG", "0", "Django debug pages; never in production", to_bool),
+    Setting("ALLOWED_HOSTS", "", "More host names the web server answers to, commas", to_list),
+    Setting("DATABASE_URL", "", "postgresql://... ; empty: embedded Postgres", is_secret=True),
+    Setting("DATABASE_POOL", "8", "Connections a process keeps at most", to_positive),
+    Setting("REDIS_URL", "", "redis://... ; empty: embedded Redis", is_secret=True),
+    Setting("STORAGE", "local", "Where files go: local (DATA_DIR/media) or s3"),
+    Setting("S3_BUCKET", "", "Bucket for STORAGE=s3"),
+    Setting("S3_ENDPOINT_URL", "", "Endpoint of an S3-compatible server"),
+    Setting("EMBEDDING_MODEL", "builtin", "Model that embeds pages and queries; see docs/models.md"),
+    Setting("EMBEDDING_DIMENSION", "1536", "256, 512, 1024 or 1536", to_positive),
+    Setting("EMBEDDING_URL", "", "Another Embed v2 server to use instead of the engine process"),
+    Setting("EMBEDDING_API_KEY", "", "Bearer key for EMBEDDING_URL", is_secret=True),
+    Setting("EMBEDDING_INPROCESS", "0", "Keep the model inside each process (tests)", to_bool),
+    Setting("EMBEDDING_DEVICE", "auto", "auto, cpu, cuda, cuda:1 ..."),
+    Setting("RENDER_PROCESSES", _cpu_count(), "Renders and OCR readings at a time", to_positive),
+    Setting("WEB_THREADS", "8", "Requests the web server answers at a time", to_positive),
+    Setting("MAX_UPLOAD", "500M", "Largest file accepted", to_size),
+    Setting("MAX_PAGES", "5000", "Most pages of one document", to_positive),
+    Setting("PAGE_PIXELS", "1300000", "Size of page pictures in pixels", to_positive),
+    Setting("RENDER_SECONDS", "900", "Longest render of one file", to_positive),
+    Setting("RENDER_MEMORY", "1500M", "Memory of one render", to_size),
+    Setting("OCR", "1", "Read pages that have no text layer", to_bool),
+    Setting("OCR_THREADS", "1", "Threads of one reading", to_positive),
+    Setting("LEASE_SECONDS", "120", "How long a silent worker keeps its claim", to_positive),
+    Setting("SWEEP_SECONDS", "10", "How often lost work is taken back", to_positive),
+    Setting("LOAD_DEMO", "1", "Load the demo set on the first start", to_bool),
+    Setting("LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR"),
+    Setting("S3_REGION", "", "Region of the bucket"),
+)
+
+
+def environment_read(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """All settings by name, parsed. Raises SettingError naming the first bad one."""
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    for setting in SETTINGS:
+        text = environ.get(setting.name, "") or setting.default
+        try:
+            values[setting.name] = setting.parse(text)
+        except ValueError as error:
+            shown = "***" if setting.is_secret else repr(text)
+            raise SettingError(f"{setting.name}={shown} cannot be used: {error}") from error
+    return values
+
+
+def data_dir_get(environ: Mapping[str, str] | None = None) -> Path:
+    """The folder of everything that is kept, absolute."""
+    return (PROJECT_DIR / Path(environment_read(environ)["DATA_DIR"]).expanduser()).resolve()
