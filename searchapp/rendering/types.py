@@ -10,7 +10,7 @@ Kind = Literal["pdf", "deck", "image"]
 
 @dataclass(frozen=True, slots=True)
 class RenderLimits:
-    """Bounds of one render. Pixels are width x height; memory and sizes are bytes; times seconds."""
+    """Bounds of one render. Pixels: width x height; memory, sizes: bytes; times: seconds."""
 
     max_pages: int = 5_000
     page_pixels: int = 1_300_000
@@ -51,7 +51,7 @@ class FileType:
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """First thing a render yields: how many pages the source has. `notices` say what was replaced."""
+    """First thing a render yields: the page count. `notices` say what was replaced or missing."""
 
     page_count: int
     title: str = ""
@@ -85,7 +85,8 @@ class RenderedPage:
 class RenderTask:
     """What a renderer gets: a local file, its type, an empty folder of its own, limits.
 
-    skip: page numbers that are already stored and need not be rendered again.
+    skip: page numbers that are already stored and need not be rendered again. soffice: name or path
+    of LibreOffice's program; empty to do without it.
     """
 
     source: Path
@@ -93,6 +94,7 @@ class RenderTask:
     workdir: Path
     limits: RenderLimits = field(default_factory=RenderLimits)
     skip: frozenset[int] = frozenset()
+    soffice: str = "soffice"
 
 
 Renderer = Callable[[RenderTask], Iterator[SourceFacts | RenderedPage]]
