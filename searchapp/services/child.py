@@ -44,6 +44,7 @@ class Child:
         self.started_at = 0.0
         self.restart_at: float | None = None
         self._pause = 0.5
+        self._is_held = False
         self._popen: subprocess.Popen[bytes] | None = None
 
     @property
@@ -86,7 +87,7 @@ class Child:
 
     def tend(self, say: Callable[[str], None]) -> bool:
         """Notice a crash, restart when its pause is over. True when it was just (re)started."""
-        if self.is_running:
+        if self.is_running or self._is_held:
             return False
         now = time.monotonic()
         if self.restart_at is None:
@@ -103,6 +104,14 @@ class Child:
             return False
         self.start()
         return True
+
+    def hold(self, is_held: bool) -> None:
+        """Keep the child stopped while held; the next `tend` starts it again."""
+        if is_held and self.is_running:
+            self.stop_begin()
+            self.stop_finish(time.monotonic() + self.spec.grace_seconds)
+        self.restart_at = time.monotonic() if self._is_held and not is_held else self.restart_at
+        self._is_held = is_held
 
     def stop_begin(self) -> None:
         """Ask the child to stop; does not wait."""

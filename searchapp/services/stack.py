@@ -1,0 +1,288 @@
+"""The whole product as children of one process: what `manage.py up` starts, and in which order.
+
+Postgres and Redis are held by the keeper (see `attach`); here are migrations, engine, web server,
+workers and beat. Knows their command lines and nothing of what they do.
+"""
+
+import ipaddress
+import os
+import signal
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from searchapp.environment import PROJECT_DIR
+from searchapp.errors import InvalidInput, SearchappError, Unavailable
+from searchapp.services.addresses import Addresses, addresses_get, run_folder
+from searchapp.services.attach import Attachment, services_attached
+from searchapp.services.child import Child, ChildSpec, birth
+from searchapp.services.locks import Lock
+from searchapp.services.supervisor import StopRequested, Supervisor, state_read, state_write
+
+_READY_SECONDS = 180
+_SHORTEST_SECRET = 32
+_KEEP_ALIVE_MS = 60000
+# Idle keep-alive connections count too: far more than WEB_THREADS, or they would lock others out.
+_CONNECTIONS = 512
+
+
+class AlreadyRunning(SearchappError):
+    """Another `manage.py up` serves this DATA_DIR."""
+
+    status = 409
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What is to be run: parsed settings, folder, and two doors to the caller.
+
+    `signin_path` makes the path of a one-time sign-in link; `say` prints one line.
+    """
+
+    env: dict[str, Any]
+    data_dir: Path
+    signin_path: Callable[[], str]
+    say: Callable[[str], None]
+
+    @property
+    def base_url(self) -> str:
+        """Where the web server is reached from this machine."""
+        host = self.env["HOST"]
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.env['PORT']}"
+
+
+def state_path(data_dir: Path) -> Path:
+    """Where `up` writes {"pid", "born", "url", "children": {name: pid}}."""
+    return run_folder(data_dir) / "up.json"
+
+
+def hold_path(data_dir: Path, name: str) -> Path:
+    """While this file exists, `up` keeps the child `name` stopped."""
+    return run_folder(data_dir) / "hold" / name
+
+
+def stack_run(stack: Stack) -> None:
+    """Run everything until SIGINT or SIGTERM; then nothing of it is left.
+
+    Raises InvalidInput (HOST, PORT), AlreadyRunning, Unavailable (something did not start).
+    """
+    addresses = addresses_get(stack.env, stack.data_dir)
+    host_check(stack.env["HOST"], addresses)
+    lock = Lock(run_folder(stack.data_dir) / "up.lock")
+    if not lock.try_exclusive():
+        state = state_read(state_path(stack.data_dir))
+        raise AlreadyRunning(
+            "already_running",
+            f"Already running for {stack.data_dir}: {state.get('url', 'starting')} "
+            f"(process {state.get('pid', 'unknown')})",
+        )
+    try:
+        port_check(stack.env["HOST"], stack.env["PORT"])
+        with services_attached(stack.env, stack.data_dir) as attachment:
+            _Run(stack, addresses, attachment).run()
+    finally:
+        state_path(stack.data_dir).unlink(missing_ok=True)
+        lock.close()
+
+
+def host_check(host: str, addresses: Addresses) -> None:
+    """Raises InvalidInput when others could reach a server whose secret nobody chose."""
+    try:
+        is_loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = host == "localhost"
+    is_weak = addresses.is_secret_generated or len(addresses.secret_key) < _SHORTEST_SECRET
+    if not is_loopback and is_weak:
+        raise InvalidInput(
+            "secret_required",
+            f"HOST={host} opens the server to other machines: set SECRET_KEY to at least "
+            f"{_SHORTEST_SECRET} characters of your own first, for example from "
+            "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'",
+            field="HOST",
+        )
+
+
+def port_check(host: str, port: int) -> None:
+    """Raises InvalidInput when the address cannot be bound."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise InvalidInput(
+                "port_unusable",
+                f"Port {port} of {host} cannot be used ({reason}): choose another, "
+                f"for example PORT={port % 60000 + 1}",
+                field="PORT",
+            ) from error
+
+
+class _Run:
+    """One run of the stack, from the first child to the last."""
+
+    def __init__(self, stack: Stack, addresses: Addresses, attachment: Attachment) -> None:
+        self._stack = stack
+        self._addresses = addresses
+        self._attachment = attachment
+        self._supervisor = Supervisor(stack.say, self._state_write)
+        self._service_pids = attachment.service_pids()
+        self._demo: Child | None = None
+
+    def run(self) -> None:
+        self._state_write()
+        try:
+            with self._supervisor:
+                self._start()
+                while True:
+                    self._supervisor.pause(1.0)
+                    self._tend()
+        except StopRequested:
+            self._stack.say("Stopping")
+        finally:
+            if self._demo is not None:
+                self._demo.stop_begin()
+                self._demo.stop_finish(time.monotonic() + self._demo.spec.grace_seconds)
+
+    def _start(self) -> None:
+        if self._addresses.is_engine_embedded:
+            self._supervisor.start(engine_spec(self._stack.data_dir))
+        self._supervisor.run_once(_manage_spec(self._stack.data_dir, "migrate", "--noinput"))
+        web = self._supervisor.start(web_spec(self._stack.env, self._stack.data_dir))
+        for spec in worker_specs(self._stack.env, self._stack.data_dir):
+            self._supervisor.start(spec)
+        self._supervisor.wait_ready(web, lambda: _answers(f"{self._stack.base_url}/healthz"))
+        self._all_ready_wait()
+        self._stack.say(f"Ready: {self._stack.base_url}{self._stack.signin_path()}")
+        self._demo_start()
+
+    def _all_ready_wait(self) -> None:
+        url = f"{self._stack.base_url}/readyz"
+        for _ in range(_READY_SECONDS * 5):
+            if _answers(url):
+                return
+            self._tend()
+            self._supervisor.pause(0.2)
+        self._stack.say(f"Not everything is ready yet, {url} says what; going on")
+
+    def _tend(self) -> None:
+        """Restart what crashed: our children, and the services through the keeper."""
+        for child in self._supervisor.children:
+            child.hold(hold_path(self._stack.data_dir, child.spec.name).exists())
+        self._supervisor.tend()
+        try:
+            self._attachment.ensure()
+        except Unavailable as error:
+            self._stack.say(f"{error}; trying again")
+        pids = self._attachment.service_pids()
+        for name, pid in pids.items():
+            if pid and pid != self._service_pids.get(name):
+                self._stack.say(f"{name} ended and was started again")
+                self._service_pids[name] = pid
+        self._demo_finish()
+
+    def _demo_start(self) -> None:
+        if self._stack.env["LOAD_DEMO"] and not demo_marker(self._stack.data_dir).exists():
+            self._stack.say("Loading the demo set; pages can be found as they become ready")
+            self._demo = Child(_manage_spec(self._stack.data_dir, "demo_load"))
+            self._demo.start()
+
+    def _demo_finish(self) -> None:
+        if self._demo is None or self._demo.is_running:
+            return
+        if self._demo.exit_status == 0:
+            demo_marker(self._stack.data_dir).touch()
+            self._stack.say("The demo set is uploaded")
+        else:
+            self._stack.say(f"The demo set was not loaded: see {self._demo.spec.log}")
+        self._demo = None
+
+    def _state_write(self) -> None:
+        state = {
+            "pid": os.getpid(),
+            "born": birth(os.getpid()),
+            "url": self._stack.base_url,
+            "children": {child.spec.name: child.pid for child in self._supervisor.children},
+        }
+        state_write(state_path(self._stack.data_dir), state)
+
+
+def demo_marker(data_dir: Path) -> Path:
+    """Exists once the demo set was loaded, so that a removed one does not come back."""
+    return data_dir / "demo_loaded"
+
+
+def engine_spec(data_dir: Path) -> ChildSpec:
+    """The process that holds the model."""
+    return _manage_spec(data_dir, "engine")
+
+
+def web_spec(env: dict[str, Any], data_dir: Path) -> ChildSpec:
+    """The web server: one process, WEB_THREADS requests at a time."""
+    options = {
+        "--interface": "wsgi",
+        "--host": env["HOST"],
+        "--port": env["PORT"],
+        "--workers": 1,
+        "--blocking-threads": env["WEB_THREADS"],
+        "--backpressure": _CONNECTIONS,
+        "--http1-header-read-timeout": _KEEP_ALIVE_MS,
+        "--workers-kill-timeout": 4,
+        "--log-level": "warning",
+    }
+    flat = [str(part) for option in options.items() for part in option]
+    argv = (sys.executable, "-m", "granian", *flat, "--no-ws", "searchapp.wsgi:application")
+    # Its main process passes SIGTERM on to the worker, which would outlive a SIGKILL.
+    return _spec("web", data_dir, argv, death="SIGTERM")
+
+
+def worker_specs(env: dict[str, Any], data_dir: Path) -> tuple[ChildSpec, ...]:
+    """Workers and beat. Workers give way to searches; the model's worker never forks."""
+    level = f"--loglevel={env['LOG_LEVEL']}"
+    celery = (sys.executable, "-m", "celery", "-A", "searchapp.celery")
+    lean = ("--without-gossip", "--without-mingle", level)
+    render = ("-Q", "render", "-n", "render@%h", "-P", "prefork")
+    processes = ("-c", str(env["RENDER_PROCESSES"]), "--max-tasks-per-child", "200")
+    embed = ("-Q", "embed", "-n", "embed@%h", "-P", "solo")
+    return (
+        _spec("render", data_dir, (*celery, "worker", *render, *processes, *lean), nice=10),
+        _spec("embed", data_dir, (*celery, "worker", *embed, *lean), nice=5),
+        _spec("beat", data_dir, (*celery, "beat", "--pidfile=", level)),
+    )
+
+
+def _manage_spec(data_dir: Path, command: str, *options: str) -> ChildSpec:
+    argv = (sys.executable, str(PROJECT_DIR / "manage.py"), command, *options)
+    return _spec(command, data_dir, argv)
+
+
+def _spec(
+    name: str, data_dir: Path, argv: tuple[str, ...], *, nice: int = 0, death: str = "SIGKILL"
+) -> ChildSpec:
+    return ChildSpec(
+        name=name,
+        argv=argv,
+        log=data_dir / "logs" / f"{name}.log",
+        # SIGTERM ends a worker at once: its pages come back when their lease is over.
+        env={"PYTHONUNBUFFERED": "1", "REMAP_SIGTERM": "SIGQUIT"},
+        cwd=PROJECT_DIR,
+        nice=nice,
+        death_signal=signal.Signals[death],
+    )
+
+
+def _answers(url: str) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=5) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
