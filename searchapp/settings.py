@@ -131,7 +131,10 @@ STATICFILES_DIRS = [BASE_DIR / "searchapp" / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_MAX_AGE = 3600
 
-_LOCAL = {"BACKEND": "django.core.files.storage.FileSystemStorage"}
+_LOCAL = {
+    "BACKEND": "django.core.files.storage.FileSystemStorage",
+    "OPTIONS": {"allow_overwrite": True},
+}
 _S3 = {
     "BACKEND": "storages.backends.s3.S3Storage",
     "OPTIONS": {
@@ -188,3 +191,27 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
 }
 SILENCED_SYSTEM_CHECKS: list[str] = []
+
+# Workers: see jobs.py
+WAKE_WORKERS = True
+LEASE_SECONDS: int = ENV["LEASE_SECONDS"]
+RENDER_PROCESSES: int = ENV["RENDER_PROCESSES"]
+MAX_UPLOAD: int = ENV["MAX_UPLOAD"]
+OCR: bool = ENV["OCR"]
+OCR_THREADS: int = ENV["OCR_THREADS"]
+
+# The engine: see engine.py
+EMBEDDING_MODEL: str = ENV["EMBEDDING_MODEL"]
+EMBEDDING_DIMENSION: int = ENV["EMBEDDING_DIMENSION"]
+EMBEDDING_INPROCESS: bool = ENV["EMBEDDING_INPROCESS"]
+EMBEDDING_DEVICE: str = ENV["EMBEDDING_DEVICE"]
+EMBEDDING_API_KEY: str = ENV["EMBEDDING_API_KEY"]
+ENGINE_URL: str = ENV["EMBEDDING_URL"] or ADDRESSES.engine_url
+
+# Bounds of one render; rendering gets them as a frozen RenderLimits, never as settings
+RENDER_LIMITS: dict[str, int] = {
+    "max_pages": ENV["MAX_PAGES"],
+    "page_pixels": ENV["PAGE_PIXELS"],
+    "wall_seconds": ENV["RENDER_SECONDS"],
+    "memory_bytes": ENV["RENDER_MEMORY"],
+}

@@ -1,0 +1,201 @@
+"""Who may see and do what: the one way in to everything that belongs to somebody.
+
+Every read of content starts at `visible_collections`, `visible_documents` or `visible_pages`; what
+one may not see does not exist (404, never 403).
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, cast
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from searchapp.errors import Forbidden, InvalidInput, NotFound
+from searchapp.models import ApiKey, Collection, Document, Membership, Page, SigninLink
+
+ALL_SCOPES = frozenset(str(scope) for scope in ApiKey.Scope.values)
+DEFAULT_KEY_SCOPES = ("search", "upload", "collections", "embed")
+_WRITERS = (Membership.Role.EDITOR, Membership.Role.OWNER)
+_LAST_USED_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Whoever asks: a user, narrowed by the scopes and collections of the API key they came with.
+
+    collection_ids: None means no narrowing; an empty set means nothing at all.
+    """
+
+    user_id: int | None
+    is_superuser: bool = False
+    scopes: frozenset[str] = ALL_SCOPES
+    collection_ids: frozenset[int] | None = None
+
+    @classmethod
+    def from_user(cls, user: AbstractBaseUser | AnonymousUser) -> "Actor":
+        """A signed-in person; anonymous and inactive users see nothing."""
+        if not user.is_authenticated or not user.is_active:
+            return cls(user_id=None, scopes=frozenset())
+        return cls(user_id=user.pk, is_superuser=bool(getattr(user, "is_superuser", False)))
+
+    @classmethod
+    def from_key(cls, key: ApiKey) -> "Actor":
+        """A program: its key's user, narrowed by the key."""
+        chosen = frozenset(key.collections.values_list("pk", flat=True))
+        user = cast(User, key.user)
+        return cls(
+            user_id=user.pk if user.is_active else None,
+            is_superuser=user.is_superuser and user.is_active,
+            scopes=frozenset(key.scopes),
+            collection_ids=chosen or None,
+        )
+
+
+SYSTEM = Actor(user_id=None, is_superuser=True)
+"""The commands and workers of this machine, which act for nobody."""
+
+
+def require_scope(actor: Actor, scope: str) -> None:
+    """Raises Forbidden unless the actor's key carries `scope`."""
+    if scope not in actor.scopes:
+        raise Forbidden("missing_scope", f"This key lacks the scope '{scope}'.")
+
+
+def _memberships(actor: Actor) -> QuerySet[Membership]:
+    return Membership.objects.filter(
+        Q(user_id=actor.user_id) | Q(group__user=actor.user_id), collection=OuterRef("pk")
+    )
+
+
+def _narrowed(actor: Actor) -> QuerySet[Collection]:
+    collections = Collection.objects.all()
+    if actor.collection_ids is not None:
+        collections = collections.filter(pk__in=actor.collection_ids)
+    return collections
+
+
+def visible_collections(actor: Actor) -> QuerySet[Collection]:
+    """Collections whose pages the actor may find."""
+    if actor.is_superuser:
+        return _narrowed(actor)
+    if actor.user_id is None:
+        return Collection.objects.none()
+    return _narrowed(actor).filter(
+        Q(visibility=Collection.Visibility.EVERYONE) | Exists(_memberships(actor))
+    )
+
+
+def writable_collections(actor: Actor) -> QuerySet[Collection]:
+    """Collections the actor may upload to and delete from."""
+    if actor.is_superuser:
+        return _narrowed(actor)
+    if actor.user_id is None:
+        return Collection.objects.none()
+    return _narrowed(actor).filter(Exists(_memberships(actor).filter(role__in=_WRITERS)))
+
+
+def visible_documents(actor: Actor) -> QuerySet[Document]:
+    """Documents of the visible collections."""
+    return Document.objects.filter(collection__in=visible_collections(actor))
+
+
+def visible_pages(actor: Actor) -> QuerySet[Page]:
+    """Pages of the visible collections: behind search, pictures, originals, counts, everything."""
+    return Page.objects.filter(document__collection__in=visible_collections(actor))
+
+
+def visible_document_get(actor: Actor, document_id: int) -> Document:
+    """Raises NotFound also for what the actor may not see."""
+    document = visible_documents(actor).select_related("collection").filter(pk=document_id).first()
+    if document is None:
+        raise NotFound("document_not_found", "There is no such document.")
+    return document
+
+
+def visible_page_get(actor: Actor, page_id: int) -> Page:
+    """Raises NotFound also for what the actor may not see."""
+    pages = visible_pages(actor).select_related("document__collection")
+    page = pages.filter(pk=page_id).first()
+    if page is None:
+        raise NotFound("page_not_found", "There is no such page.")
+    return page
+
+
+def writable_collection_get(actor: Actor, slug: str) -> Collection:
+    """The collection to write to. Raises InvalidInput (not visible), Forbidden (visible only)."""
+    collection = writable_collections(actor).filter(slug=slug).first()
+    if collection is not None:
+        return collection
+    if visible_collections(actor).filter(slug=slug).exists():
+        raise Forbidden("read_only_collection", f"You may not change collection '{slug}'.")
+    raise InvalidInput("unknown_collection", f"There is no collection '{slug}'.", field="collection")
+
+
+def require_writable(actor: Actor, document: Document) -> None:
+    """Raises Forbidden unless the actor may change this (visible) document."""
+    if not writable_collections(actor).filter(pk=document.collection_id).exists():
+        raise Forbidden("read_only_collection", "You may not change this collection.")
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def apikey_create(*, name: str, user: User, scopes: tuple[str, ...] = DEFAULT_KEY_SCOPES) -> str:
+    """A new key; the secret is returned once and stored hashed (256 random bits need no salt)."""
+    secret = "sk_" + secrets.token_urlsafe(32)
+    ApiKey.objects.create(
+        name=name, user=user, prefix=secret[:8], secret_hash=_hash(secret), scopes=list(scopes)
+    )
+    return secret
+
+
+def apikey_actor(secret: str) -> Actor | None:
+    """The actor behind a bearer secret, or None when it is unknown or expired."""
+    now = timezone.now()
+    key = ApiKey.objects.select_related("user").filter(secret_hash=_hash(secret)).first()
+    if key is None or (key.expires_at is not None and key.expires_at <= now):
+        return None
+    if key.last_used_at is None or key.last_used_at < now - _LAST_USED_EVERY:
+        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
+    return Actor.from_key(key)
+
+
+def first_admin_get() -> User:
+    """The administrator that a fresh installation begins with (no password: sign-in by link)."""
+    users: Any = get_user_model().objects
+    admin = users.filter(is_superuser=True, is_active=True).order_by("pk").first()
+    return cast(User, admin or users.create_superuser("admin", password=None))
+
+
+def service_user_get(name: str) -> User:
+    """The user without password that API keys of the same name act as."""
+    user, _ = User.objects.get_or_create(username=f"api-{name}"[:150])
+    return user
+
+
+def signin_link_create(*, user: User | None = None, hours: int = 24) -> str:
+    """A path that signs `user` (default: the first administrator) in once."""
+    secret = secrets.token_urlsafe(32)
+    SigninLink.objects.filter(expires_at__lt=timezone.now()).delete()
+    SigninLink.objects.create(
+        user=user or first_admin_get(),
+        secret_hash=_hash(secret),
+        expires_at=timezone.now() + timedelta(hours=hours),
+    )
+    return f"/sign-in/{secret}"
+
+
+def signin_link_use(secret: str) -> User | None:
+    """The link's user, the first time and in time; None otherwise. Safe against two at once."""
+    now = timezone.now()
+    link = SigninLink.objects.filter(secret_hash=_hash(secret), expires_at__gt=now)
+    if link.filter(used_at=None).update(used_at=now) != 1:
+        return None
+    user = cast(User, link.select_related("user").get().user)
+    return user if user.is_active else None

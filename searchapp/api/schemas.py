@@ -1,0 +1,279 @@
+"""What the JSON API takes and gives; conversions from rows and answers."""
+
+from datetime import datetime
+from typing import Any
+
+from django.urls import reverse
+from ninja import Schema
+from pydantic import ConfigDict, Field
+
+from searchapp.models import Collection, Document, Page
+from searchapp.search.types import Answer, Hit
+
+
+class StrictSchema(Schema):
+    """Input: an unknown field is an error that names it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class CollectionIn(StrictSchema):
+    """A collection to make; the slug is made from the name when absent."""
+
+    name: str
+    slug: str = ""
+    visibility: str = "private"
+
+
+class CollectionOut(Schema):
+    """A collection and how much is in it."""
+
+    id: int
+    slug: str
+    name: str
+    visibility: str
+    document_count: int = 0
+    ready_count: int = 0
+    created_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Collection) -> "CollectionOut":
+        """From a row of `library.collection_list`, or a bare one."""
+        return cls(
+            id=row.pk,
+            slug=row.slug,
+            name=row.name,
+            visibility=row.visibility,
+            document_count=getattr(row, "document_count", 0),
+            ready_count=getattr(row, "ready_count", 0),
+            created_at=row.created_at,
+        )
+
+
+class Progress(Schema):
+    """Pages by what became of them; `total` is None until rendering began."""
+
+    total: int | None
+    rendered: int
+    read: int
+    embedded: int
+    failed: int
+
+
+class DocumentOut(Schema):
+    """One uploaded file and how far it is."""
+
+    id: int
+    status: str
+    title: str
+    filename: str
+    collection: str
+    page_count: int | None
+    error_code: str | None
+    error_message: str | None
+    media_type: str
+    type: str
+    bytes: int
+    sha256: str
+    tags: list[str]
+    metadata: dict[str, Any]
+    notices: list[str]
+    progress: Progress
+    duplicate: bool = False
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def from_row(cls, row: Document, *, duplicate: bool = False) -> "DocumentOut":
+        """From a row annotated by `library.with_counts`."""
+        counts: Any = row
+        return cls(
+            id=row.pk,
+            status=row.status,
+            title=row.title,
+            filename=row.filename,
+            collection=row.collection.slug,
+            page_count=row.page_count,
+            error_code=row.error_code or None,
+            error_message=row.error_message or None,
+            media_type=row.media_type,
+            type=row.kind,
+            bytes=row.bytes,
+            sha256=row.sha256,
+            tags=row.tags,
+            metadata=row.metadata,
+            notices=row.notices,
+            progress=Progress(
+                total=row.page_count,
+                rendered=counts.pages_total,
+                read=counts.pages_read,
+                embedded=counts.pages_done,
+                failed=counts.pages_failed,
+            ),
+            duplicate=duplicate,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
+
+
+class DocumentList(Schema):
+    """One part of a list; `total` counts all of it."""
+
+    items: list[DocumentOut]
+    total: int
+
+
+class DocumentRef(Schema):
+    """A document as named in a hit."""
+
+    id: int
+    title: str
+    filename: str
+    collection: str
+    type: str
+
+
+class PageRef(Schema):
+    """A page as shown in a hit or a list. `number` is the number in the source, from 1."""
+
+    id: int
+    number: int
+    image_url: str
+    thumbnail_url: str
+    text_excerpt: str
+    hidden: bool
+    width: int
+    height: int
+    document: DocumentRef
+
+    @classmethod
+    def from_row(cls, page: Page, excerpt: str) -> "PageRef":
+        """From a row with `document__collection` selected."""
+        document = page.document
+        return cls(
+            id=page.pk,
+            number=page.number,
+            image_url=reverse("api:page_image", args=[page.pk]),
+            thumbnail_url=reverse("api:page_thumbnail", args=[page.pk]),
+            text_excerpt=excerpt,
+            hidden=page.hidden,
+            width=page.width,
+            height=page.height,
+            document=DocumentRef(
+                id=document.pk,
+                title=document.title,
+                filename=document.filename,
+                collection=document.collection.slug,
+                type=document.kind,
+            ),
+        )
+
+
+class PageOut(PageRef):
+    """A page in full. `words`: [text, x0, y0, x1, y1], boxes in fractions of the page."""
+
+    step: str
+    state: str
+    text: str
+    text_source: str
+    notes: str
+    notices: list[str]
+    words: list[list[Any]]
+    error_code: str | None
+    error_message: str | None
+
+    @classmethod
+    def from_page(cls, page: Page) -> "PageOut":
+        """From a row with `document__collection` selected."""
+        return cls(
+            **PageRef.from_row(page, page.text[:240]).model_dump(),
+            step=page.step,
+            state=page.state,
+            text=page.text,
+            text_source=page.text_source,
+            notes=page.notes,
+            notices=page.notices,
+            words=page.words,
+            error_code=page.error_code or None,
+            error_message=page.error_message or None,
+        )
+
+
+class PageList(Schema):
+    """The pages of a document, by number."""
+
+    items: list[PageOut]
+    total: int
+
+
+class FiltersIn(StrictSchema):
+    """What hits must match; several values of one filter: any of them."""
+
+    collections: list[str] = []
+    documents: list[int] = []
+    types: list[str] = []
+    tags: list[str] = []
+
+
+class QueryContent(StrictSchema):
+    """Parts as in Embed v2: text and image, interleaved."""
+
+    content: list[dict[str, Any]]
+
+
+class SearchIn(StrictSchema):
+    """One search; `oversampling` is candidates of the binary prefilter per wanted hit."""
+
+    query: str | QueryContent
+    filters: FiltersIn = Field(default_factory=FiltersIn)
+    limit: int = 10
+    oversampling: int = 4
+    group: bool = False
+
+
+class HitOut(Schema):
+    """One page found. `also`: other matching pages of its document when grouped."""
+
+    rank: int
+    score: float
+    reasons: dict[str, Any]
+    page: PageRef
+    also: list[int]
+
+    @classmethod
+    def from_hit(cls, hit: Hit) -> "HitOut":
+        """From a hit of an answer."""
+        return cls(
+            rank=hit.rank,
+            score=round(hit.score, 4),
+            reasons=hit.reasons,
+            page=PageRef.from_row(hit.page, hit.excerpt),
+            also=list(hit.also),
+        )
+
+
+class StageOut(Schema):
+    """One stage of the search: how many it passed on and how long it took."""
+
+    name: str
+    count: int
+    ms: float
+
+
+class SearchOut(Schema):
+    """What a search returns."""
+
+    hits: list[HitOut]
+    stages: list[StageOut]
+    index: dict[str, Any]
+    took_ms: float
+
+    @classmethod
+    def from_answer(cls, answer: Answer) -> "SearchOut":
+        """From an answer of `search_pages`."""
+        return cls(
+            hits=[HitOut.from_hit(hit) for hit in answer.hits],
+            stages=[StageOut(name=s.name, count=s.count, ms=s.ms) for s in answer.stages],
+            index=answer.index,
+            took_ms=answer.took_ms,
+        )

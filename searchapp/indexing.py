@@ -1,0 +1,190 @@
+"""embed and store: pages become units, units become vectors in the partition of their index.
+
+A page's vectors are written and the page is marked done in one transaction, only while the claim is
+held: each page ends with each unit exactly once.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from django.db import connection, transaction
+
+from searchapp import engine, jobs, storage
+from searchapp.errors import SearchappError, Unavailable
+from searchapp.models import Index, Page
+from searchapp.models.literals import bits_literal, vector_literal
+
+logger = logging.getLogger(__name__)
+
+_PAGES_AT_A_TIME = 16
+_RETRY_SECONDS = 5
+_MAX_WINDOWS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One thing to embed of a page."""
+
+    page: Page
+    lane: str
+    position: int
+    parts: tuple[engine.Part, ...]
+
+
+# --- indexes ---------------------------------------------------------------------------------
+
+
+def index_active() -> Index:
+    """The index that searches use. Raises Unavailable while there is none."""
+    index = Index.objects.filter(state=Index.State.ACTIVE).first()
+    if index is None:
+        raise Unavailable("no_index", "There is no active index; run `manage.py index_ensure`.")
+    return index
+
+
+def index_ensure() -> Index:
+    """The active index of the configured model, made on the first start.
+
+    Raises SearchappError `model_changed` when the stored vectors are another model's.
+    """
+    spec, dimension = engine.spec(), engine.dimension()
+    index = Index.objects.filter(state=Index.State.ACTIVE).first()
+    if index is None:
+        return index_create(spec.name, spec.revision, dimension, state=Index.State.ACTIVE)
+    if (index.model, index.revision, index.dimension) != (spec.name, spec.revision, dimension):
+        raise SearchappError(
+            "model_changed",
+            f"The stored vectors are of {index}, the settings name {spec.name} {dimension}. "
+            "Set EMBEDDING_MODEL and EMBEDDING_DIMENSION back, or run `manage.py index_rebuild`.",
+        )
+    return index
+
+
+@transaction.atomic
+def index_create(model: str, revision: str, dimension: int, *, state: str) -> Index:
+    """A new index with its partition: HNSW on the sign bits, btree for filtered exact scans."""
+    index = Index.objects.create(model=model, revision=revision, dimension=dimension, state=state)
+    table = f"searchapp_embedding_{index.pk}"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"CREATE TABLE {table} PARTITION OF searchapp_embedding FOR VALUES IN ({index.pk})"
+        )
+        cursor.execute(
+            f"CREATE INDEX {table}_bits ON {table} "
+            f"USING hnsw ((bits::bit({dimension})) bit_hamming_ops)"
+        )
+        cursor.execute(f"CREATE INDEX {table}_collection ON {table} (collection_id, lane)")
+    return index
+
+
+@transaction.atomic
+def index_rebuild() -> int:
+    """Replace the active index by an empty one of the configured model; all pages are embedded
+    again. Search is incomplete until they are. Returns how many pages wait."""
+    for index in Index.objects.filter(state=Index.State.ACTIVE):
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP TABLE searchapp_embedding_{index.pk}")
+        index.delete()
+    index_ensure()
+    count = Page.objects.filter(step=Page.Step.DONE).update(
+        step=Page.Step.EMBED, state=Page.State.WAITING
+    )
+    for document_id in Page.objects.values_list("document_id", flat=True).distinct():
+        jobs.document_reopen(document_id)
+    jobs.enqueue("embed")
+    return count
+
+
+# --- pages -----------------------------------------------------------------------------------
+
+
+def embed_next() -> bool:
+    """Embed one batch of waiting pages. False when none waits or the engine is away."""
+    pages = jobs.pages_claim(Page.Step.EMBED, _PAGES_AT_A_TIME)
+    if not pages:
+        return False
+    try:
+        _embed(pages)
+    except Unavailable as error:
+        logger.warning("engine away, pages wait: %s", error)
+        jobs.pages_release(pages, _RETRY_SECONDS)
+        return False
+    except SearchappError as error:
+        _embed_singly(pages, error)
+    for document_id in {page.document_id for page in pages}:
+        jobs.document_refresh(document_id)
+    return True
+
+
+def _embed_singly(pages: Sequence[Page], error: SearchappError) -> None:
+    """One page of the batch is at fault: find it, so that the others go on."""
+    if len(pages) == 1:
+        logger.warning("page %s: %s", pages[0], error)
+        jobs.page_failed(pages[0], error)
+        return
+    for page in pages:
+        try:
+            _embed([page])
+        except SearchappError as single:
+            _embed_singly([page], single)
+
+
+def _embed(pages: Sequence[Page]) -> None:
+    index = index_active()
+    units = [unit for page in pages for unit in page_units(page)]
+    vectors = engine.embed_documents([unit.parts for unit in units])
+    for page in pages:
+        rows = [(u, v) for u, v in zip(units, vectors, strict=True) if u.page is page]
+        _store(index, page, rows)
+
+
+def page_units(page: Page) -> list[Unit]:
+    """What is embedded of a page: its picture where the model sees, and windows of its text.
+
+    A page without words is still found by its title and file name.
+    """
+    document, lanes = page.document, engine.spec().lanes
+    units = []
+    if "image" in lanes and page.image:
+        picture = engine.ImagePart(storage.file_read(page.image), text=page.text)
+        units.append(Unit(page, "image", 0, (picture,)))
+    if "text" in lanes:
+        body = "\n".join(part for part in (page.text, page.notes) if part.strip())
+        texts = engine.windows(body, context=document.title) if body else [document.title]
+        units += [
+            Unit(page, "text", position, (engine.TextPart(text),))
+            for position, text in enumerate(texts[:_MAX_WINDOWS])
+        ]
+    return units
+
+
+@transaction.atomic
+def _store(index: Index, page: Page, rows: Iterable[tuple[Unit, np.ndarray]]) -> None:
+    if not jobs.page_advance(page, Page.Step.DONE):
+        return
+    values = [
+        (
+            index.pk,
+            page.pk,
+            page.document.collection_id,
+            unit.lane,
+            unit.position,
+            bits_literal(vector),
+            vector_literal(vector),
+        )
+        for unit, vector in rows
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM searchapp_embedding WHERE page_id = %s AND index_id = %s",
+            [page.pk, index.pk],
+        )
+        cursor.executemany(
+            "INSERT INTO searchapp_embedding "
+            "(index_id, page_id, collection_id, lane, position, bits, vec) "
+            "VALUES (%s, %s, %s, %s, %s, %s::varbit, %s::halfvec)",
+            values,
+        )
+

@@ -1,0 +1,57 @@
+"""Index rows and the vectors below them. The Embedding table itself is made in SQL (migration 0002)."""
+
+from django.db import models
+from pgvector.django import HalfVectorField
+
+from searchapp.models.collections import Collection
+from searchapp.models.documents import Page
+
+
+class Index(models.Model):
+    """All embeddings of one model at one revision and dimension: one partition of Embedding."""
+
+    class State(models.TextChoices):
+        BUILDING = "building"
+        ACTIVE = "active"
+        RETIRED = "retired"
+
+    model = models.CharField(max_length=200)
+    revision = models.CharField(max_length=100)
+    dimension = models.PositiveSmallIntegerField()
+    state = models.CharField(max_length=16, choices=State.choices, default=State.BUILDING)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "indexes"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["state"], condition=models.Q(state="active"), name="index_one_active"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model}@{self.revision[:12]} {self.dimension}"
+
+
+class Embedding(models.Model):
+    """One unit of a page: sign bits for the prefilter, half floats for the rerank.
+
+    Unmanaged: LIST-partitioned by index, key (page, lane, position, index). `bits` is `varbit`;
+    each partition has its HNSW index on `bits::bit(D)`.
+    """
+
+    class Lane(models.TextChoices):
+        IMAGE = "image"
+        TEXT = "text"
+
+    pk = models.CompositePrimaryKey("page_id", "lane", "position", "index_id")
+    page = models.ForeignKey(Page, on_delete=models.DO_NOTHING, related_name="embeddings")
+    lane = models.CharField(max_length=5, choices=Lane.choices)
+    position = models.SmallIntegerField()
+    index = models.ForeignKey(Index, on_delete=models.DO_NOTHING, related_name="embeddings")
+    collection = models.ForeignKey(Collection, on_delete=models.DO_NOTHING, related_name="+")
+    vec = HalfVectorField()
+
+    class Meta:
+        managed = False
+        db_table = "searchapp_embedding"

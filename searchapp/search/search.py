@@ -1,0 +1,147 @@
+"""search: a query to hits. Embeds, prefilters and reranks each lane, looks up words, fuses, groups."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from searchapp import access, engine
+from searchapp.access import Actor
+from searchapp.errors import Unavailable
+from searchapp.models import Document, Index, Page
+from searchapp.search.excerpts import excerpt_get
+from searchapp.search.query import Filters, Query, collections_allowed, query_check
+from searchapp.search.stages.fuse import fuse
+from searchapp.search.stages.lexical import lexical_search
+from searchapp.search.stages.vectors import lane_search
+from searchapp.search.types import Answer, Hit, LaneHit, Ranked, Scope, Stage
+
+# Fused lists are cut here: deeper pages of one lane hardly ever reach the top of the fused list.
+_LANE_DEPTH = 3
+
+
+class _Clock:
+    """Collects the stages of one search."""
+
+    def __init__(self) -> None:
+        self.began = time.perf_counter()
+        self.stages: list[Stage] = []
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[int], None]]:
+        began, counts = time.perf_counter(), [0]
+        yield lambda count: counts.__setitem__(0, count)
+        self.stages.append(Stage(name, counts[0], _ms(began)))
+
+
+def search_pages(*, actor: Actor, query: Query) -> Answer:
+    """The best pages the actor may see. Raises InvalidInput (field named), Unavailable."""
+    access.require_scope(actor, "search")
+    query_check(query)
+    clock = _Clock()
+    index = _index()
+    with clock.stage("scope") as count:
+        scope = scope_get(actor, query.filters)
+        count(len(scope.documents or ()))
+    with clock.stage("embed") as count:
+        vector = engine.embed_query(query.parts)
+        count(len(query.parts))
+    lanes = {lane: _lane(clock, index, lane, vector, scope, query) for lane in engine.spec().lanes}
+    with clock.stage("words") as count:
+        lexical = lexical_search(query.text, scope, pages=query.limit * _LANE_DEPTH)
+        count(len(lexical))
+    with clock.stage("fuse") as count:
+        ranked = fuse(lanes, lexical)
+        count(len(ranked))
+    with clock.stage("show") as count:
+        hits = _hits(actor, ranked, query)
+        count(len(hits))
+    described: dict[str, object] = {
+        "model": index.model,
+        "revision": index.revision,
+        "dimension": index.dimension,
+    }
+    return Answer(hits, tuple(clock.stages), described, _ms(clock.began))
+
+
+def scope_get(actor: Actor, filters: Filters) -> Scope:
+    """Rights and filters as ids. Raises InvalidInput for unknown collections."""
+    collections = collections_allowed(actor, filters)
+    documents: tuple[int, ...] | None = None
+    if not filters.is_empty:
+        found = access.visible_documents(actor)
+        if collections is not None:
+            found = found.filter(collection_id__in=collections)
+        documents = tuple(_matching(found, filters).values_list("pk", flat=True))
+    return Scope(None if collections is None else tuple(collections), documents)
+
+
+def _matching(documents: access.QuerySet[Document], filters: Filters) -> access.QuerySet[Document]:
+    if filters.documents:
+        documents = documents.filter(pk__in=filters.documents)
+    if filters.types:
+        documents = documents.filter(kind__in=filters.types)
+    if filters.tags:
+        documents = documents.filter(tags__overlap=list(filters.tags))
+    return documents
+
+
+def _index() -> Index:
+    index = Index.objects.filter(state=Index.State.ACTIVE).first()
+    if index is None:
+        raise Unavailable("no_index", "There is no active index yet; start the product once.")
+    return index
+
+
+def _lane(
+    clock: _Clock, index: Index, lane: str, vector: engine.FloatArray, scope: Scope, query: Query
+) -> list[LaneHit]:
+    with clock.stage(f"{lane} prefilter + rerank") as count:
+        hits, candidates = lane_search(
+            index,
+            lane,
+            vector,
+            scope,
+            pages=query.limit * _LANE_DEPTH,
+            oversampling=query.oversampling,
+        )
+        count(candidates)
+    return hits
+
+
+def _hits(actor: Actor, ranked: list[Ranked], query: Query) -> tuple[Hit, ...]:
+    """Rows for the ranking, through `visible_pages` once more; grouped when asked."""
+    rows = access.visible_pages(actor).select_related("document__collection").defer("words", "search")
+    pages = rows.in_bulk([item.page_id for item in ranked])
+    kept = [(item, pages[item.page_id]) for item in ranked if item.page_id in pages]
+    also = _also(kept) if query.group else {}
+    if query.group:
+        kept = _first_of_each(kept)
+    return tuple(
+        Hit(
+            rank=rank,
+            score=item.score,
+            page=page,
+            excerpt=excerpt_get(page.text or page.notes, query.text),
+            reasons=item.reasons,
+            also=tuple(n for n in also.get(page.document_id, ()) if n != page.number),
+        )
+        for rank, (item, page) in enumerate(kept[: query.limit], start=1)
+    )
+
+
+def _also(kept: list[tuple[Ranked, Page]]) -> dict[int, list[int]]:
+    numbers: dict[int, list[int]] = {}
+    for _, page in kept:
+        numbers.setdefault(page.document_id, []).append(page.number)
+    return {document_id: sorted(found) for document_id, found in numbers.items()}
+
+
+def _first_of_each(kept: list[tuple[Ranked, Page]]) -> list[tuple[Ranked, Page]]:
+    first: dict[int, tuple[Ranked, Page]] = {}
+    for item, page in kept:
+        first.setdefault(page.document_id, (item, page))
+    return list(first.values())
+
+
+def _ms(began: float) -> float:
+    return round((time.perf_counter() - began) * 1000, 2)

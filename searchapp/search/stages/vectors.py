@@ -1,0 +1,109 @@
+"""Binary prefilter and float rerank of one lane, in one SQL round trip.
+
+Small or strongly bounded sets are scanned exactly (sort by Hamming distance); large ones go through
+the partition's HNSW index with iterative scan, so that filters never shorten the list.
+"""
+
+from django.db import connection, transaction
+
+from searchapp.engine import FloatArray
+from searchapp.models import Index
+from searchapp.models.literals import bits_literal, vector_literal
+from searchapp.search.types import LaneHit, Scope
+
+# An exact Hamming scan of 40,000 rows took 4.5 ms, less than a filtered HNSW walk.
+EXACT_ROWS = 50_000
+_MAX_CANDIDATES = 20_000
+
+_SQL = """
+WITH candidates AS MATERIALIZED (
+    SELECT page_id, position, vec, bits::bit({d}) <~> %(bits)s::bit({d}) AS distance
+    FROM searchapp_embedding
+    WHERE index_id = %(index)s AND lane = %(lane)s {where}
+    ORDER BY {order} LIMIT %(candidates)s
+), scored AS (
+    SELECT page_id, position, distance, -(vec <#> %(vec)s::halfvec({d})) AS score FROM candidates
+), best AS (
+    SELECT DISTINCT ON (page_id) page_id, score, distance, position
+    FROM scored ORDER BY page_id, score DESC
+)
+SELECT page_id, score, distance, position, (SELECT count(*) FROM candidates)
+FROM best ORDER BY score DESC, page_id LIMIT %(pages)s
+"""
+
+
+def lane_search(
+    index: Index, lane: str, vector: FloatArray, scope: Scope, *, pages: int, oversampling: int
+) -> tuple[list[LaneHit], int]:
+    """The `pages` best pages of a lane and how many candidates were reranked.
+
+    One page of many units must not fill the list: candidates are doubled until enough distinct
+    pages are found or none are left.
+    """
+    if scope.is_empty:
+        return [], 0
+    candidates = max(pages * oversampling, 40)
+    while True:
+        rows = _query(index, lane, vector, scope, candidates=candidates, pages=pages)
+        found = int(rows[0][4]) if rows else 0
+        exhausted = found < candidates or candidates >= _MAX_CANDIDATES
+        if len(rows) >= pages or exhausted:
+            hits = [LaneHit(r[0], float(r[1]), int(r[2]), int(r[3])) for r in rows]
+            return hits, found
+        candidates = min(candidates * 4, _MAX_CANDIDATES)
+
+
+def _query(
+    index: Index, lane: str, vector: FloatArray, scope: Scope, *, candidates: int, pages: int
+) -> list[tuple[int, float, int, int, int]]:
+    where, bounds = _where(scope)
+    is_exact = _row_estimate(index, scope) <= EXACT_ROWS
+    distance = f"bits::bit({index.dimension}) <~> %(bits)s::bit({index.dimension})"
+    sql = _SQL.format(d=index.dimension, where=where, order=f"({distance}) + 0" if is_exact else distance)
+    parameters = bounds | {
+        "bits": bits_literal(vector),
+        "vec": vector_literal(vector),
+        "index": index.pk,
+        "lane": lane,
+        "candidates": candidates,
+        "pages": pages,
+    }
+    with transaction.atomic(), connection.cursor() as cursor:
+        if not is_exact:
+            cursor.execute(_HNSW_SETTINGS.format(ef=min(1000, max(100, candidates * 2))))
+        cursor.execute(sql, parameters)
+        return cursor.fetchall()
+
+
+_HNSW_SETTINGS = """
+SET LOCAL hnsw.ef_search = {ef};
+SET LOCAL hnsw.iterative_scan = strict_order;
+SET LOCAL plan_cache_mode = force_custom_plan;
+"""
+
+
+def _where(scope: Scope) -> tuple[str, dict[str, object]]:
+    clauses, bounds = "", {}
+    if scope.collections is not None:
+        clauses += " AND collection_id = ANY(%(collections)s)"
+        bounds["collections"] = list(scope.collections)
+    if scope.documents is not None:
+        clauses += (
+            " AND page_id IN (SELECT id FROM searchapp_page"
+            " WHERE document_id = ANY(%(documents)s))"
+        )
+        bounds["documents"] = list(scope.documents)
+    return clauses, bounds
+
+
+def _row_estimate(index: Index, scope: Scope) -> float:
+    """Rows the scope may match: the planner's count of the partition, less when few documents."""
+    if scope.documents is not None and len(scope.documents) <= 500:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT reltuples FROM pg_class WHERE relname = %s",
+            [f"searchapp_embedding_{index.pk}"],
+        )
+        row = cursor.fetchone()
+    return float(row[0]) if row else 0.0
