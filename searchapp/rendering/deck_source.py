@@ -9,6 +9,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree as ET  # the bundled expat stops entity expansion attacks
 
@@ -143,7 +144,7 @@ def _paragraphs(shape: ET.Element) -> Iterator[str]:
 
 def _pptx_fonts(package: _Package, parts: list[str]) -> frozenset[str]:
     found = {name for part in parts for name in _TYPEFACE.findall(package.content(part))}
-    return frozenset(name.decode(errors="replace") for name in found)
+    return frozenset(unescape(name.decode(errors="replace")) for name in found)
 
 
 def _read_odp(package: _Package) -> DeckSource | None:
@@ -163,7 +164,7 @@ def _read_odp(package: _Package) -> DeckSource | None:
             for page in root.iter(f"{_DRAW}page")
         ),
         title=package.title("meta.xml"),
-        fonts=frozenset(font.decode(errors="replace").strip("'&apos;") for font in fonts),
+        fonts=frozenset(unescape(font.decode(errors="replace")).strip("'") for font in fonts),
     )
 
 

@@ -29,6 +29,14 @@ _SETTINGS = {"BlockUntrustedRefererLinks": "true", "DisableMacrosExecution": "tr
 # LibreOffice asks to be started again after it has filled a new profile.
 _RESTART_STATUS = 81
 MAX_FONTS_NAMED = 10
+# Free fonts with the same widths: lines break where the author saw them break.
+_SAME_WIDTHS = {
+    "arial": "liberation sans",
+    "calibri": "carlito",
+    "cambria": "caladea",
+    "courier new": "liberation mono",
+    "times new roman": "liberation serif",
+}
 
 
 def render_deck(task: RenderTask) -> Iterator[SourceFacts | RenderedPage]:
@@ -162,7 +170,7 @@ def _facts(facts: SourceFacts, source: DeckSource | None) -> SourceFacts:
 
 
 def _missing_fonts(fonts: frozenset[str]) -> list[str]:
-    """Which of the families fontconfig does not have; none where it cannot be asked."""
+    """Families that fontconfig has neither itself nor in equal widths; none if it cannot say."""
     try:
         listed = subprocess.run(
             ["fc-list", ":", "family"], capture_output=True, text=True, timeout=20, check=True
@@ -170,4 +178,8 @@ def _missing_fonts(fonts: frozenset[str]) -> list[str]:
     except (OSError, subprocess.SubprocessError):
         return []
     installed = {name.strip().lower() for name in listed.stdout.replace("\n", ",").split(",")}
-    return sorted(name for name in fonts if name.lower() not in installed)
+    return sorted(
+        name
+        for name in fonts
+        if not {name.lower(), _SAME_WIDTHS.get(name.lower(), "")} & (installed - {""})
+    )

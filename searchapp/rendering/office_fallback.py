@@ -165,11 +165,11 @@ class _Painter:
 
     def _draw_picture(self, shape: Any, region: Region) -> None:
         try:
-            picture = Image.open(io.BytesIO(shape.image.blob))
-            if picture.width * picture.height > self._max_picture_pixels:
+            stored = Image.open(io.BytesIO(shape.image.blob))
+            if stored.width * stored.height > self._max_picture_pixels:
                 raise ValueError("picture over the pixel limit")
-            picture.draft("RGB", (region.width, region.height))
-            picture = picture.convert("RGBA").resize(self._visible_size(region))
+            stored.draft("RGB", (region.width, region.height))
+            picture = stored.convert("RGBA").resize(self._visible_size(region))
         except (*_DECK_ERRORS, SyntaxError, Image.DecompressionBombError):
             self._ink.rectangle(region.corners(), outline="grey", fill="lightgrey")
             return

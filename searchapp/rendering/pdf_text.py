@@ -149,7 +149,7 @@ def _is_readable(raw: str, text_page: pdfium.PdfTextPage) -> bool:
         return False
     sample = visible[:: max(1, len(visible) // _MAP_ERROR_SAMPLES)]
     unmapped = sum(pdfium_c.FPDFText_HasUnicodeMapError(text_page, i) == 1 for i in sample)
-    return unmapped <= MAX_BAD_SHARE * len(sample)
+    return bool(unmapped <= MAX_BAD_SHARE * len(sample))
 
 
 def _is_stamped_scan(raw: str, page: pdfium.PdfPage) -> bool:
