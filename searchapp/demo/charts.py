@@ -40,7 +40,9 @@ def tickets_bar(path: Path) -> None:
     causes = ("Lost internet link", "Dirty solar rows", "Fan filter blocked", "Blade edge worn",
               "App sign-in", "Question on bill", "Generator start")  # fmt: skip
     calls = (214, 163, 148, 96, 88, 61, 37)
-    figure, axes = _figure("Support calls by cause, 2025", "807 calls from 61 islands; each counted once")
+    figure, axes = _figure(
+        "Support calls by cause, 2025", "807 calls from 61 islands; each counted once"
+    )
     axes.set_position((0.2, 0.13, 0.75, 0.66))
     drawn = axes.barh(causes[::-1], calls[::-1], color=SERIES[0], height=0.62)
     drawn[-1].set_color(SERIES[3])
@@ -72,7 +74,9 @@ def leads_pie(path: Path) -> None:
     """A pie: where new enquiries came from."""
     sources = ("Recommended by\nanother island", "Trade fairs", "Web search", "Development banks",
                "Press and film")  # fmt: skip
-    figure, axes = _figure("Where new enquiries came from, 2025", "Share of 152 first contacts, percent")
+    figure, axes = _figure(
+        "Where new enquiries came from, 2025", "Share of 152 first contacts, percent"
+    )
     axes.set_position((0.2, 0.04, 0.6, 0.78))
     _, labels, shares = axes.pie((38, 24, 17, 13, 8), labels=sources, colors=SERIES, startangle=90,
                                  counterclock=False, autopct="%d %%", pctdistance=0.72,
@@ -93,7 +97,10 @@ def wear_scatter(path: Path) -> None:
     wear = np.clip(np.where(taped, wear * 0.45, wear), 0.1, None)
     figure, axes = _figure("Blade edges wear faster where salt spray is frequent",
                            "84 turbines after three years; edge tape more than halves the wear")  # fmt: skip
-    for mask, fill, name in ((~taped, SERIES[3], "Bare edge"), (taped, SERIES[0], "With edge tape")):
+    for mask, fill, name in (
+        (~taped, SERIES[3], "Bare edge"),
+        (taped, SERIES[0], "With edge tape"),
+    ):
         axes.scatter(days[mask], wear[mask], s=75, color=fill, alpha=0.8, label=name, linewidth=0)
     axes.set_xlabel("Days with salt spray in a year", fontsize=12, color=SOFT)
     axes.set_ylabel("Material lost, mm", fontsize=12, color=SOFT)

@@ -36,7 +36,9 @@ def _architecture(deck: Any) -> None:
     for index, (name, fill) in enumerate(sources):
         y = 1.75 + index * 1.35
         ink = company.NAVY if fill == company.SUN else company.WHITE
-        slides.shape(slide, "round", 0.8, y, 2.7, 1.05, name, fill=fill, ink=ink, size=16, bold=True)
+        slides.shape(
+            slide, "round", 0.8, y, 2.7, 1.05, name, fill=fill, ink=ink, size=16, bold=True
+        )
         slides.line(slide, 3.5, y + 0.52, 4.9, y + 0.52, arrow=True)
     slides.shape(slide, "box", 4.9, 1.6, 0.5, 4.1, fill=company.NAVY)
     slides.text(slide, "400 V AC bus", 4.2, 5.72, 1.9, 0.4, size=14, bold=True, align="center")

@@ -50,7 +50,9 @@ def _week(deck: Any) -> None:
         ("Afternoon", "Accounts and\npasswords", "Your team's\nwork explained", "Listen in at\nthe help desk",
          "Free to read", "Talk with your\nlead: first goals"),
     )  # fmt: skip
-    slides.table(slide, rows, 0.7, 1.8, (1.5, 2.08, 2.08, 2.08, 2.08, 2.08), size=15, row_height=1.1)
+    slides.table(
+        slide, rows, 0.7, 1.8, (1.5, 2.08, 2.08, 2.08, 2.08, 2.08), size=15, row_height=1.1
+    )
 
 
 def _people(deck: Any) -> None:

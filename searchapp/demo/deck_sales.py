@@ -85,7 +85,9 @@ def _prices(deck: Any) -> None:
                         notes="Transport, foundations and tax are never in these prices.")  # fmt: skip
     rows = [("Code", "Product", "Use", "Rating", "Price, EUR")]
     rows += [(p.code, p.name, p.use, p.rating, f"{p.price:,}") for p in company.PRODUCTS]
-    rows.append(("SV-A", "Service contract A", "Yearly visit, remote watch", "per turbine, year", "3,900"))
+    rows.append(
+        ("SV-A", "Service contract A", "Yearly visit, remote watch", "per turbine, year", "3,900")
+    )
     slides.table(slide, rows, 0.7, 1.7, (1.3, 2.7, 3.2, 3.1, 1.6), size=16, row_height=0.66)
     slides.text(slide, "Typical island of 400 people: four GN-30, two TR-12, two ED-240, one LS-2 = "
                 "EUR 667,100", 0.7, 6.45, 11.9, 0.4, size=15, bold=True, ink=company.TEAL)  # fmt: skip

@@ -121,13 +121,13 @@ def island_map(path: Path) -> None:
     sketch.box(305, 455, 50, 28, fill=company.GREEN, edge=company.NAVY)
     sketch.line(190, 490, 262, 480, edge=company.NAVY, width=7)
     places = (
-        ("Gull Hill, 87 m", 590, 325), ("Turbines 1 to 4", 590, 343), ("Solar fields", 395, 258),
-        ("Battery and generator", 365, 475), ("Pier", 190, 515), ("School", 490, 290), ("Skeld farm", 575, 430),
+        ("Gull Hill, 87 m", 722, 330), ("Turbines 1 to 4", 722, 348), ("Solar fields", 395, 258),
+        ("Battery and generator", 365, 475), ("Pier", 190, 515), ("School", 506, 292), ("Skeld farm", 575, 430),
         ("Lighthouse", 745, 225), ("Fish hall and cold store", 365, 520), ("Church", 560, 540),
     )  # fmt: skip
     for name, x, y in places:
         sketch.strong(x, y, name, size=13)
-    for x, y in ((480, 286), (565, 426), (735, 221), (355, 516), (550, 536)):
+    for x, y in ((496, 288), (565, 426), (735, 221), (355, 516), (550, 536)):
         sketch.circle(x, y, 4, fill=company.NAVY)
     sketch.box(40, 590, 260, 84, fill=company.WHITE, radius=8)
     sketch.line(56, 612, 96, 612, edge=company.CORAL, width=3.5)
@@ -143,8 +143,17 @@ def stock_table(path: Path) -> None:
     """The stock of spare parts as a picture of a table."""
     sketch = Sketch(1000, 600)
     sketch.strong(40, 56, "Spare parts in stock, Port Ansel warehouse", size=24)
-    sketch.write(40, 82, "Count of 5 January 2026. Red: below the reorder level", size=14, ink=company.GREY)
-    columns = ((50, "left"), (180, "left"), (560, "right"), (680, "right"), (800, "right"), (830, "left"))
+    sketch.write(
+        40, 82, "Count of 5 January 2026. Red: below the reorder level", size=14, ink=company.GREY
+    )
+    columns = (
+        (50, "left"),
+        (180, "left"),
+        (560, "right"),
+        (680, "right"),
+        (800, "right"),
+        (830, "left"),
+    )
     rows = (
         ("Part no.", "Description", "On shelf", "Reorder at", "Price, EUR", "Supplier"),
         ("BL-3006", "Blade set, 6.0 m, balanced", "3", "4", "11,200", "own make"),

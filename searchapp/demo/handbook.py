@@ -211,15 +211,45 @@ def _torque() -> list[Any]:
 def _faults() -> list[Any]:
     rows = (
         ("Code", "Shown as", "Likely cause", "First remedy"),
-        ("W-104", "Rotor too slow for wind", "Ice or torn edge tape", "Stop, wait for thaw, look at blades"),
-        ("W-117", "Vibration high", "Blade out of balance", "Stop; lower the mast; compare the tips"),
+        (
+            "W-104",
+            "Rotor too slow for wind",
+            "Ice or torn edge tape",
+            "Stop, wait for thaw, look at blades",
+        ),
+        (
+            "W-117",
+            "Vibration high",
+            "Blade out of balance",
+            "Stop; lower the mast; compare the tips",
+        ),
         ("W-131", "Yaw stuck", "Dry bearing, cable twisted", "Grease; unwind by hand wheel"),
-        ("S-202", "Row gives less than neighbours", "Dirt, shade, loose connector", "Wash; feel for warm plugs"),
+        (
+            "S-202",
+            "Row gives less than neighbours",
+            "Dirt, shade, loose connector",
+            "Wash; feel for warm plugs",
+        ),
         ("S-215", "Insulation low", "Water in a plug after storm", "Dry and replace the plug"),
         ("B-301", "Module hotter than others", "Blocked fan filter", "Change the filter"),
-        ("B-322", "Cells out of balance", "Long time without full charge", "Full charge for six hours"),
-        ("C-407", "No contact with headquarters", "Dish moved, SIM blocked", "Turn dish to mark; restart LS-2"),
-        ("G-510", "Generator does not start", "Starter battery, empty tank", "Charge; fill; bleed the fuel"),
+        (
+            "B-322",
+            "Cells out of balance",
+            "Long time without full charge",
+            "Full charge for six hours",
+        ),
+        (
+            "C-407",
+            "No contact with headquarters",
+            "Dish moved, SIM blocked",
+            "Turn dish to mark; restart LS-2",
+        ),
+        (
+            "G-510",
+            "Generator does not start",
+            "Starter battery, empty tank",
+            "Charge; fill; bleed the fuel",
+        ),
     )
     return [
         head("8  Fault codes on the Lodestar display"),

@@ -17,7 +17,9 @@ def app_screen(path: Path) -> None:
     sketch = Sketch(1200, 750, paper="F3F6F8")
     sketch.box(0, 0, 200, 750, fill=company.NAVY)
     sketch.strong(28, 50, "Lodestar", size=22, ink=company.SUN)
-    for index, name in enumerate(("Overview", "Sources", "Battery", "Alarms (2)", "Forecast", "Settings")):
+    for index, name in enumerate(
+        ("Overview", "Sources", "Battery", "Alarms (2)", "Forecast", "Settings")
+    ):
         y = 110 + index * 48
         if index == 0:
             sketch.box(14, y - 24, 172, 38, fill=company.TEAL, radius=8)
@@ -44,7 +46,7 @@ def _app_forecast(sketch: Sketch) -> None:
         sketch.line(300, y, 785, y, edge="E3EAEE", width=1)
         sketch.write(288, y + 5, f"{level} %", size=12, ink=company.GREY, side="right")
     hours = np.linspace(0, 36, 73)
-    charge = np.clip(74 + 18 * np.sin((hours - 2) / 24 * 2 * np.pi) - hours * 0.5, 0, 100)
+    charge = np.clip(78 + 15 * np.sin(hours / 24 * 2 * np.pi) - hours * 0.4, 0, 100)
     points = [(300 + h / 36 * 485, 648 - c * 3.68) for h, c in zip(hours, charge, strict=True)]
     sketch.shape([*points, (785, 648), (300, 648)], fill="DDE9DC")
     sketch.shape(points, edge=company.GREEN, width=3, closed=False)
@@ -104,7 +106,9 @@ def _invoice() -> Image.Image:
                  side="right")  # fmt: skip
     sketch.write(50, 150, "Palmetto Cay Island Council\n14 Mangrove Street\nPalmetto Cay", size=12)
     sketch.strong(50, 250, "INVOICE 2025-0188", size=20)
-    sketch.write(50, 275, "Date 3 February 2025. Payment due 5 March 2025", size=11, ink=company.GREY)
+    sketch.write(
+        50, 275, "Date 3 February 2025. Payment due 5 March 2025", size=11, ink=company.GREY
+    )
     rows = (
         ("Pcs", "Description", "Unit EUR", "Total EUR"), ("2", "Gannet 30 wind turbine", "96,000", "192,000"),
         ("3", "Tern 12 solar field", "14,800", "44,400"), ("1", "Eider 240 battery", "118,000", "118,000"),
@@ -114,7 +118,9 @@ def _invoice() -> Image.Image:
         y = 310 + index * 36
         sketch.box(50, y, 495, 36, fill=company.NAVY if index == 0 else company.MIST)
         ink = company.WHITE if index == 0 else company.NAVY
-        for x, side, value in zip((62, 100, 430, 532), ("left", "left", "right", "right"), row, strict=True):
+        for x, side, value in zip(
+            (62, 100, 430, 532), ("left", "left", "right", "right"), row, strict=True
+        ):
             sketch.write(x, y + 23, value, size=13, ink=ink, side=side)
     sums = (("Sum", "393,200"), ("Prepayment received", "-148,760"), ("Amount due", "244,440"))
     for index, (name, value) in enumerate(sums):
@@ -137,7 +143,9 @@ def invoice_photo(path: Path) -> None:
     desk.paste((28, 18, 10), mask=shadow.filter(ImageFilter.GaussianBlur(18)))
     paper = _invoice()
     coefficients = _perspective(corners, paper.size)
-    sheet = paper.transform(size, Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BICUBIC)
+    sheet = paper.transform(
+        size, Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BICUBIC
+    )
     mask = Image.new("L", paper.size, 255).transform(
         size, Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BICUBIC
     )
@@ -161,7 +169,9 @@ def _perspective(corners: Corners, source: tuple[int, int]) -> list[float]:
     """Pillow's eight coefficients that map the picture's corners back to the source's."""
     width, height = source
     rows, values = [], []
-    for (x, y), (u, v) in zip(corners, ((0, 0), (width, 0), (width, height), (0, height)), strict=True):
+    for (x, y), (u, v) in zip(
+        corners, ((0, 0), (width, 0), (width, height), (0, height)), strict=True
+    ):
         rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
         values += [u, v]
     solved: list[float] = np.linalg.solve(np.array(rows, float), np.array(values, float)).tolist()

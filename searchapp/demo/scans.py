@@ -93,7 +93,9 @@ def _permit(sketch: Sketch) -> None:
     _typed(sketch, 690, "J. Mackinnon, Harbour Master")
     sketch.circle(450, 650, 46, edge=PEN, width=2.5)
     sketch.circle(450, 650, 38, edge=PEN, width=1)
-    sketch.write(450, 645, "GRANTED\n14 MAR 2018", size=10, ink=PEN, font="Times-Bold", side="centre")
+    sketch.write(
+        450, 645, "GRANTED\n14 MAR 2018", size=10, ink=PEN, font="Times-Bold", side="centre"
+    )
 
 
 def _noise(sketch: Sketch) -> None:
@@ -182,9 +184,20 @@ def _delivery(sketch: Sketch) -> None:
         sketch.write(500, y, row[2], size=12, ink=INK, font=font, side="right")
         sketch.line(70, y + 12, 525, y + 12, edge=INK, width=0.7)
     _typed(sketch, 500, "Total weight: 19,820 kg\n\nDamage on arrival:")
-    sketch.write(90, 560, "One crate wet, blade tip scratched (box 2),", size=15, ink=PEN, font="Times-Italic")
-    sketch.write(90, 582, "photos sent. One cable drum missing!", size=15, ink=PEN, font="Times-Italic")
+    sketch.write(
+        90,
+        560,
+        "One crate wet, blade tip scratched (box 2),",
+        size=15,
+        ink=PEN,
+        font="Times-Italic",
+    )
+    sketch.write(
+        90, 582, "photos sent. One cable drum missing!", size=15, ink=PEN, font="Times-Italic"
+    )
     _signature(sketch, 80, 660)
     _typed(sketch, 690, "Goods received by F. Lund, 2 August 2019")
     sketch.box(370, 615, 150, 44, edge=company.CORAL, width=2)
-    sketch.write(445, 643, "CLAIM OPENED", size=14, ink=company.CORAL, font="Courier-Bold", side="centre")
+    sketch.write(
+        445, 643, "CLAIM OPENED", size=14, ink=company.CORAL, font="Courier-Bold", side="centre"
+    )

@@ -180,7 +180,12 @@ def paper_save(path: Path, title: str, subtitle: str, chapters: Sequence[Sequenc
 
     frame = Frame(MARGIN, 24 * mm, BODY_WIDTH, HEIGHT - 50 * mm, 0, 0, 0, 0)
     document = BaseDocTemplate(
-        str(path), pagesize=A4, title=title, author=company.LEGAL_NAME, subject=subtitle, invariant=1
+        str(path),
+        pagesize=A4,
+        title=title,
+        author=company.LEGAL_NAME,
+        subject=subtitle,
+        invariant=1,
     )
     document.addPageTemplates(
         [PageTemplate("cover", [frame], onPage=cover_draw),
