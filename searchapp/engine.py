@@ -56,7 +56,13 @@ def use_inprocess() -> None:
 
 def is_reachable() -> bool:
     """Whether the engine answers now (always true in process)."""
-    return _is_inprocess() or _client().is_alive()
+    if _is_inprocess():
+        return True
+    try:
+        _client().models()
+    except engine_errors.EngineError:
+        return False
+    return True
 
 
 def embed_documents(inputs: Sequence[Sequence[Part]]) -> FloatArray:
@@ -80,7 +86,7 @@ def read(image: bytes) -> Reading:
     from embedding_engine import reading  # noqa: PLC0415  (onnxruntime is heavy)
 
     try:
-        return reading.read(image, threads=settings.OCR_THREADS)
+        return reading.read(image)
     except engine_errors.EngineError as error:
         raise _translated(error) from error
 
