@@ -29,18 +29,23 @@ def _statement(rows: Sequence[tuple[str, float, float]], label: str) -> list[tup
 def _letter() -> list[Any]:
     return [
         head("To our owners, islands and colleagues"),
-        text("When we raised our first mast on Vessay, the ferry brought diesel twice a month and the "
-             "lights went out whenever the sea was too rough. Last winter the ferry stayed in harbour "
+        text("When we raised our first mast on Vessay, the ferry brought diesel twice a month "
+             "and the "
+             "lights went out whenever the sea was too rough. Last winter the ferry stayed in "
+             "harbour "
              "for nineteen days. The island did not notice."),
         text("In 2025 we connected fourteen more islands, among them our first two atolls. Revenue "
              "rose by 30 percent to 52.8 million euros and operating profit nearly doubled to 6.5 "
-             "million. For the first time, more than half of the new orders came from customers who "
+             "million. For the first time, more than half of the new orders came from customers "
+             "who "
              "already run one of our systems."),
         text("It was no easy year. Our blade shop could not follow demand, and customers waited 27 "
              "weeks, eight more than the year before. We lost good bids because of it. In November "
              "we decided to build a second hall."),
-        text("In September, hurricane Odalys crossed six of our sites. Crews and wardens lowered 22 "
-             "turbines in a day and a half. Power was back everywhere within 31 hours, and no blade "
+        text("In September, hurricane Odalys crossed six of our sites. Crews and wardens "
+             "lowered 22 "
+             "turbines in a day and a half. Power was back everywhere within 31 hours, and no "
+             "blade "
              "was lost. I have never been prouder of this company."),
         text("Thank you for your trust, your patience and your hard questions."),
         gap(6),
@@ -58,8 +63,10 @@ def _growth() -> list[Any]:
         sheets.bars(years, {"Systems running at year end": company.SYSTEMS_RUNNING}, height=160,
                     number_format="%d"),
         caption("Figure 2. Islands supplied. No system has ever been taken down."),
-        grid((("Key figure", "2025", "2024", "Change"), ("Orders received, EUR million", "61.7", "46.2", "+34 %"),
-              ("Order backlog, EUR million", "38.5", "29.6", "+30 %"), ("Employees at year end", "214", "171", "+25 %")),
+        grid((("Key figure", "2025", "2024", "Change"),
+            ("Orders received, EUR million", "61.7", "46.2", "+34 %"),
+              ("Order backlog, EUR million", "38.5", "29.6", "+30 %"),
+              ("Employees at year end", "214", "171", "+25 %")),
              (4, 1.4, 1.4, 1.4), numbers=True),
     ]  # fmt: skip
 
@@ -87,9 +94,11 @@ def _income() -> list[Any]:
         sheets.totals(table, (3, 7, 10)),
         text("<b>Revenue</b> is recognised when a system passes its 72-hour acceptance run on the "
              "island; service is spread evenly over the contract."),
-        text("<b>Gross margin</b> improved from 35.0 to 36.9 percent. Cheaper battery cells brought "
+        text("<b>Gross margin</b> improved from 35.0 to 36.9 percent. Cheaper battery cells "
+             "brought "
              "2.6 points; overtime in blade moulding and air freight took 0.7 back."),
-        text("<b>Research</b> of 5.3 million is 10 percent of revenue. A further 1.0 million for the "
+        text("<b>Research</b> of 5.3 million is 10 percent of revenue. A further 1.0 million "
+             "for the "
              "Gannet 55 was capitalised."),
         text("<b>Tax</b> is 23 percent of the profit before tax, the usual rate in our country."),
     ]  # fmt: skip
@@ -104,8 +113,10 @@ def _balance() -> list[Any]:
         sheets.totals(assets, (6,)),
         gap(4),
         sheets.totals(debts, (6,)),
-        text("Equity is 45 percent of the total (2024: 42 percent). Bank loans carry a fixed rate of "
-             "4.7 percent until 2029. Warranty provisions were raised by 0.7 million because of blade "
+        text("Equity is 45 percent of the total (2024: 42 percent). Bank loans carry a fixed "
+             "rate of "
+             "4.7 percent until 2029. Warranty provisions were raised by 0.7 million because of "
+             "blade "
              "edge repairs on machines built in 2022."),
     ]  # fmt: skip
 
@@ -128,15 +139,18 @@ def _cash() -> list[Any]:
 def _planet() -> list[Any]:
     return [
         head("People and nature"),
-        text("Our systems kept 9.6 million litres of diesel from being burnt. That is 25,700 tonnes "
+        text("Our systems kept 9.6 million litres of diesel from being burnt. That is 25,700 "
+             "tonnes "
              "of carbon dioxide, or 400 road tankers that no ship had to land on a beach."),
         sheets.bars(tuple(map(str, company.YEARS)),
                     {"Diesel avoided, million litres": company.DIESEL_AVOIDED}, height=140),
         subhead("Birds and bats"),
-        text("Wardens counted 3 dead birds and no bats at 61 sites. Rotors pause for 160 hours a year "
+        text("Wardens counted 3 dead birds and no bats at 61 sites. Rotors pause for 160 hours "
+             "a year "
              "in the migration weeks, at a cost of 1.1 percent of the yield."),
         subhead("End of life"),
-        text("Blades of flax and glass are ground and go into cement. Used cells get a second life in "
+        text("Blades of flax and glass are ground and go into cement. Used cells get a second "
+             "life in "
              "harbour lights; 94 percent of the weight of a system can be recycled."),
         subhead("Our people"),
         grid((("", "2025", "2024"), ("Women in the workforce", "38 %", "35 %"),
@@ -156,16 +170,19 @@ def _outlook() -> list[Any]:
             "<b>Supply.</b> One maker delivers all our cells; a second is being tested.",
             "<b>Weather.</b> Storms can hit several sites in one season. Pooled insurance covers "
             "up to 5 million per event.",
-            "<b>Interest.</b> Island councils borrow for 15 years. One point more on the rate makes "
+            "<b>Interest.</b> Island councils borrow for 15 years. One point more on the rate "
+            "makes "
             "a kilowatt-hour 1.4 cents dearer.",
             "<b>Currency.</b> A fifth of revenue is in US dollars; half of it is hedged.",
             "<b>Cyber attack.</b> Remote control is tested by outside experts each year.",
         )),
         subhead("Auditor's opinion (extract)"),
-        text("In our opinion the accounts give a true and fair view of the financial position at 31 "
+        text("In our opinion the accounts give a true and fair view of the financial position "
+             "at 31 "
              "December 2025 and of the result for the year. <i>Kittel &amp; Rowe, chartered "
              "accountants, 27 February 2026.</i>"),
         subhead("Calendar"),
         grid((("Date", "Event"), ("22 April 2026", "General meeting, Port Ansel boat shed"),
-              ("27 August 2026", "Half-year figures"), ("3 March 2027", "Annual report 2026")), (2, 5)),
+              ("27 August 2026", "Half-year figures"), ("3 March 2027", "Annual report 2026")),
+              (2, 5)),
     ]  # fmt: skip

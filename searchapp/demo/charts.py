@@ -59,7 +59,8 @@ def diesel_line(path: Path) -> None:
     litres = (31, 29, 27, 24, 22, 21, 23, 24, 23, 25, 28, 30,
               30, 24, 15, 8, 5, 4, 5, 6, 4, 4, 6, 7)  # fmt: skip
     figure, axes = _figure("Palmetto Cay: diesel burnt each month",
-                           "Thousand litres; the micro-grid was switched on in February 2025")  # fmt: skip
+                           "Thousand litres; the micro-grid was switched on in February "
+                           "2025")  # fmt: skip
     axes.plot(months, litres, color=SERIES[0], linewidth=3, marker="o", markersize=6)
     axes.axvline(13, color=SERIES[3], linestyle="--", linewidth=1.5)
     axes.text(13.3, 30.5, "Switch-on", color=SERIES[3], fontsize=13, fontweight="bold")
@@ -96,7 +97,8 @@ def wear_scatter(path: Path) -> None:
     taped = random.random(84) < 0.4
     wear = np.clip(np.where(taped, wear * 0.45, wear), 0.1, None)
     figure, axes = _figure("Blade edges wear faster where salt spray is frequent",
-                           "84 turbines after three years; edge tape more than halves the wear")  # fmt: skip
+                           "84 turbines after three years; edge tape more than halves the "
+                           "wear")  # fmt: skip
     for mask, fill, name in (
         (~taped, SERIES[3], "Bare edge"),
         (taped, SERIES[0], "With edge tape"),
@@ -118,7 +120,8 @@ def day_area(path: Path) -> None:
     solar_used = np.minimum(solar, demand - wind)
     battery = demand - wind - solar_used
     figure, axes = _figure("A summer day on Santa Brisa, hour by hour",
-                           "Power in kW by source, 14 July 2025; the generator did not run")  # fmt: skip
+                           "Power in kW by source, 14 July 2025; the generator did not "
+                           "run")  # fmt: skip
     axes.stackplot(hours, wind, solar_used, battery, labels=("Wind", "Solar", "Battery"),
                    colors=(SERIES[0], SERIES[1], SERIES[4]))  # fmt: skip
     axes.plot(hours, demand, color=INK, linewidth=2.5, label="Demand")

@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from searchapp.demo import company, slides
+from searchapp.demo.deck_file import deck_new, deck_save
 
 TITLE = "How the micro-grid works"
 
 
 def engineering_build(path: Path) -> None:
     """Write the engineering deck: 10 slides, slide 10 hidden."""
-    deck = slides.deck_new(TITLE, "Technical introduction for partners and utilities")
+    deck = deck_new(TITLE, "Technical introduction for partners and utilities")
     slides.cover(
         deck,
         "How the micro-grid works",
@@ -22,7 +23,7 @@ def engineering_build(path: Path) -> None:
         _open_points,
     ):  # fmt: skip
         add(deck)
-    slides.deck_save(deck, path)
+    deck_save(deck, path)
 
 
 def _architecture(deck: Any) -> None:
@@ -52,14 +53,17 @@ def _architecture(deck: Any) -> None:
         slides.shape(slide, "round", 9.9, y, 2.7, 0.8, name, size=15)
     slides.shape(slide, "round", 0.8, 6.1, 11.8, 0.75,
                  "Lodestar 2 controller: measures every 20 ms, plans 36 hours ahead, "
-                 "reports by satellite or radio link", fill=company.MIST, size=16, bold=True)  # fmt: skip
+                 "reports by satellite or radio link", fill=company.MIST, size=16,
+                 bold=True)  # fmt: skip
 
 
 def _turbine(deck: Any) -> None:
     slide = slides.page(deck, "Gannet 30: a turbine two people can lower",
-                        notes="No crane: the mast is hinged, a winch lowers it in 40 minutes.")  # fmt: skip
+                        notes="No crane: the mast is hinged, a winch lowers it in 40 "
+                              "minutes.")  # fmt: skip
     rows = (
-        ("Property", "Value"), ("Rated power", "30 kW at 12 m/s"), ("Rotor diameter", "12.4 m, three blades"),
+        ("Property", "Value"), ("Rated power", "30 kW at 12 m/s"),
+        ("Rotor diameter", "12.4 m, three blades"),
         ("Hub height", "18 m, hinged mast"), ("Starts / stops", "3 m/s / 25 m/s"),
         ("Survival wind, raised", "52 m/s"), ("Survival wind, lowered", "75 m/s"),
         ("Sound at 60 m", "43 dB(A) at 8 m/s"), ("Weight of nacelle", "1,450 kg"),
@@ -122,7 +126,8 @@ def _battery(deck: Any) -> None:
 
 def _modes(deck: Any) -> None:
     slide = slides.page(deck, "Control modes and what makes them change",
-                        notes="Transitions have a hold time of ten minutes, to avoid hunting.")  # fmt: skip
+                        notes="Transitions have a hold time of ten minutes, to avoid "
+                              "hunting.")  # fmt: skip
     states = (
         ("Surplus", "charge battery, heat water,\nmake fresh water", 0.8, 1.8, company.GREEN),
         ("Balanced", "sun and wind cover\nthe island", 5.2, 1.8, company.TEAL),
@@ -134,9 +139,12 @@ def _modes(deck: Any) -> None:
         ink = company.NAVY if fill == company.SUN else company.WHITE
         slides.shape(slide, "round", x, y, 2.9, 1.5, f"{name}\n{does}", fill=fill, ink=ink, size=15)
     changes = (
-        (3.7, 2.3, 5.2, 2.3, "charge < 90 %", 3.7, 1.85), (5.2, 2.85, 3.7, 2.85, "charge > 95 %", 3.7, 2.9),
-        (8.1, 2.3, 9.6, 2.3, "charge < 45 %", 8.1, 1.85), (9.6, 2.85, 8.1, 2.85, "charge > 55 %", 8.1, 2.9),
-        (10.6, 3.3, 10.6, 4.9, "charge < 20 %", 9.15, 3.9), (11.5, 4.9, 11.5, 3.3, "charge > 40 %", 11.5, 3.9),
+        (3.7, 2.3, 5.2, 2.3, "charge < 90 %", 3.7, 1.85),
+        (5.2, 2.85, 3.7, 2.85, "charge > 95 %", 3.7, 2.9),
+        (8.1, 2.3, 9.6, 2.3, "charge < 45 %", 8.1, 1.85),
+        (9.6, 2.85, 8.1, 2.85, "charge > 55 %", 8.1, 2.9),
+        (10.6, 3.3, 10.6, 4.9, "charge < 20 %", 9.15, 3.9),
+        (11.5, 4.9, 11.5, 3.3, "charge > 40 %", 11.5, 3.9),
         (9.6, 5.65, 8.1, 5.65, "fuel low", 8.15, 5.2),
     )  # fmt: skip
     for x1, y1, x2, y2, name, tx, ty in changes:
@@ -151,13 +159,16 @@ def _storm(deck: Any) -> None:
                         notes="In September 2025 six sites went through this; none lost a "
                         "blade.")  # fmt: skip
     steps = (
-        ("48 h", "Forecast alarm, crew named, fuel checked"), ("36 h", "Battery charged full, spare parts inside"),
-        ("24 h", "Turbines lowered and lashed to the ground"), ("12 h", "Solar rows locked flat, doors sealed"),
+        ("48 h", "Forecast alarm, crew named, fuel checked"),
+        ("36 h", "Battery charged full, spare parts inside"),
+        ("24 h", "Turbines lowered and lashed to the ground"),
+        ("12 h", "Solar rows locked flat, doors sealed"),
         ("0 h", "Essential loads only, nobody outdoors"),
     )  # fmt: skip
     for index, (when, what) in enumerate(steps):
         x = 0.7 + index * 2.42
-        slides.shape(slide, "step", x, 1.8, 2.35, 0.95, when, fill=company.TEAL if index < 4 else company.CORAL,
+        slides.shape(slide, "step", x, 1.8, 2.35, 0.95, when,
+            fill=company.TEAL if index < 4 else company.CORAL,
                      ink=company.WHITE, size=22, bold=True)  # fmt: skip
         slides.shape(slide, "round", x, 2.95, 2.2, 1.45, what, size=15)
     slides.bullets(
@@ -192,7 +203,8 @@ def _field(deck: Any) -> None:
                         notes="Vessay is the oldest system and has the best wind.")  # fmt: skip
     slides.chart(slide, "column", "Share of yearly electricity in percent",
                  ("Vessay", "Santa Brisa", "Palmetto Cay", "Motu Ara"),
-                 {"Wind": (61, 34, 42, 30), "Solar": (22, 51, 44, 57), "Generator": (17, 15, 14, 13)},
+                 {"Wind": (61, 34, 42, 30), "Solar": (22, 51, 44, 57),
+                     "Generator": (17, 15, 14, 13)},
                  0.6, 1.6, 7.9, 5.2, number_format="0")  # fmt: skip
     slides.bullets(
         slide,
@@ -211,8 +223,10 @@ def _open_points(deck: Any) -> None:
                         notes="Take this slide out before it leaves the company.")  # fmt: skip
     rows = (
         ("Point", "Found", "Owner", "State"),
-        ("Yaw bearing grease leaks below -12 °C", "Vessay, Feb 2025", "R. Odell", "New seal in test"),
-        ("Inverter hum disturbs short-wave radio", "Motu Ara, Jun 2025", "S. Kimura", "Filter ordered"),
+        ("Yaw bearing grease leaks below -12 °C", "Vessay, Feb 2025", "R. Odell",
+         "New seal in test"),
+        ("Inverter hum disturbs short-wave radio", "Motu Ara, Jun 2025", "S. Kimura",
+         "Filter ordered"),
         ("Display unreadable in direct sun", "Palmetto Cay, Jul 2025", "A. Ferro", "Hood designed"),
         ("Clock drifts without satellite", "Santa Brisa, Oct 2025", "S. Kimura", "Cause unknown"),
     )  # fmt: skip

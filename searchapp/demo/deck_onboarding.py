@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from searchapp.demo import company, slides
+from searchapp.demo.deck_file import deck_new, deck_save
 
 TITLE = "Your first weeks at Skerrylight"
 
 
 def onboarding_build(path: Path) -> None:
     """Write the onboarding deck: 8 slides, none hidden."""
-    deck = slides.deck_new(TITLE, "For everyone who starts with us")
+    deck = deck_new(TITLE, "For everyone who starts with us")
     slides.cover(
         deck,
         "Your first weeks at Skerrylight",
@@ -19,14 +20,15 @@ def onboarding_build(path: Path) -> None:
     )
     for add in (_welcome, _week, _people, _leave, _computer, _pay, _help):
         add(deck)
-    slides.deck_save(deck, path)
+    deck_save(deck, path)
 
 
 def _welcome(deck: Any) -> None:
     slide = slides.page(deck, "Who we are: 214 people in love with islands",
                         notes="Half of us live on an island.")  # fmt: skip
     slides.chart(slide, "bar", "People by department, end of 2025", company.DEPARTMENTS[::-1],
-                 {"People": company.HEADCOUNT[::-1]}, 0.6, 1.6, 6.6, 5.2, number_format="0")  # fmt: skip
+                 {"People": company.HEADCOUNT[::-1]}, 0.6, 1.6, 6.6, 5.2,
+                 number_format="0")  # fmt: skip
     slides.bullets(
         slide,
         (
@@ -46,8 +48,10 @@ def _week(deck: Any) -> None:
         ("", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday"),
         ("Morning", "Breakfast, badge,\nlaptop, tour", "Safety course\nand fire drill",
          "Factory: lay up\na blade", "Sea survival\nin the pool", "Meet the\nfounders"),
-        ("Noon", "Lunch with\nyour buddy", "Canteen", "Canteen", "Soup at the\nharbour", "Team lunch"),
-        ("Afternoon", "Accounts and\npasswords", "Your team's\nwork explained", "Listen in at\nthe help desk",
+        ("Noon", "Lunch with\nyour buddy", "Canteen", "Canteen", "Soup at the\nharbour",
+         "Team lunch"),
+        ("Afternoon", "Accounts and\npasswords", "Your team's\nwork explained",
+         "Listen in at\nthe help desk",
          "Free to read", "Talk with your\nlead: first goals"),
     )  # fmt: skip
     slides.table(
@@ -83,7 +87,8 @@ def _leave(deck: Any) -> None:
                         notes="Ask early; crews plan eight weeks ahead.")  # fmt: skip
     rows = (
         ("What", "How much", "How to get it"),
-        ("Paid holiday", "28 days a year, 5 may move to next year", "Ask your lead two weeks before"),
+        ("Paid holiday", "28 days a year, 5 may move to next year",
+         "Ask your lead two weeks before"),
         ("Illness", "Full pay for 12 weeks", "Call before 9:00; doctor's note from day 4"),
         ("New child", "26 weeks on full pay for each parent", "Tell us three months before"),
         ("Caring for family", "10 days a year", "Same-day message is enough"),
@@ -135,11 +140,13 @@ def _help(deck: Any) -> None:
     contacts = (
         ("Anything at all", "your buddy"), ("Contract, leave, payslip", "Nora Vik, 4410"),
         ("Laptop, keys, phone", "IT desk, 4400"), ("Something unsafe", "Freya Lund, 4455"),
-        ("Bullying or harassment", "Confidential contact\nDr Amara Osei, 4499"), ("Emergency", "112, then gate 4000"),
+        ("Bullying or harassment", "Confidential contact\nDr Amara Osei, 4499"),
+        ("Emergency", "112, then gate 4000"),
     )  # fmt: skip
     for index, (topic, person) in enumerate(contacts):
         x, y = 0.7 + (index % 3) * 4.1, 1.8 + (index // 3) * 2.5
         urgent = topic == "Emergency"
-        slides.shape(slide, "round", x, y, 3.75, 0.75, topic, fill=company.CORAL if urgent else company.TEAL,
+        slides.shape(slide, "round", x, y, 3.75, 0.75, topic,
+            fill=company.CORAL if urgent else company.TEAL,
                      ink=company.WHITE, size=17, bold=True)  # fmt: skip
         slides.shape(slide, "round", x, y + 0.85, 3.75, 1.2, person, size=19)

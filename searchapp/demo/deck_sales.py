@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from searchapp.demo import company, slides
+from searchapp.demo.deck_file import deck_new, deck_save
 
 TITLE = "Sales kick-off 2026"
 
 
 def sales_build(path: Path) -> None:
     """Write the sales deck: 10 slides, slide 6 hidden."""
-    deck = slides.deck_new(TITLE, "All sales and marketing staff")
+    deck = deck_new(TITLE, "All sales and marketing staff")
     slides.cover(
         deck,
         "Sales kick-off 2026",
@@ -21,7 +22,7 @@ def sales_build(path: Path) -> None:
         _regions, _why, _story, _prices, _discounts, _rivals, _objections, _campaign, _targets,
     ):  # fmt: skip
         add(deck)
-    slides.deck_save(deck, path)
+    deck_save(deck, path)
 
 
 def _regions(deck: Any) -> None:
@@ -40,7 +41,8 @@ def _regions(deck: Any) -> None:
 
 def _why(deck: Any) -> None:
     slide = slides.page(deck, "Why we win and why we lose bids",
-                        notes="From 48 debriefings with island councils, 2024 and 2025.")  # fmt: skip
+                        notes="From 48 debriefings with island councils, 2024 and "
+                              "2025.")  # fmt: skip
     slides.chart(slide, "doughnut", "Why we lost: share of 19 lost bids, percent",
                  ("Delivery too late", "Price", "No local service", "Finance fell through"),
                  {"Lost": (42, 26, 21, 11)}, 0.6, 1.6, 6.0, 5.2, number_format="0")  # fmt: skip
@@ -59,13 +61,15 @@ def _why(deck: Any) -> None:
 
 def _story(deck: Any) -> None:
     slide = slides.page(deck, "Customer story: Vessay, 412 people, 83 % renewable",
-                        notes="Mayor Una Skeld is happy to take calls from other mayors.")  # fmt: skip
+                        notes="Mayor Una Skeld is happy to take calls from other "
+                              "mayors.")  # fmt: skip
     facts = (("2019", "first two turbines"), ("640,000 l", "diesel saved so far"),
              ("€0.18", "per kWh, before €0.43"))  # fmt: skip
     for index, (figure, label) in enumerate(facts):
         slides.card(slide, figure, label, 0.7 + index * 4.1, 1.7, 3.75)
     slides.shape(slide, "round", 0.7, 3.6, 5.6, 3.1,
-                 "“The young families stay. The fish hall freezes with the wind, the school is warm, "
+                 "“The young families stay. The fish hall freezes with the wind, the school is "
+                 "warm, "
                  "and nobody counts the days to the next tanker.”\n\nUna Skeld, Mayor of Vessay",
                  fill=company.NAVY, ink=company.WHITE, size=18)  # fmt: skip
     slides.bullets(
@@ -82,15 +86,18 @@ def _story(deck: Any) -> None:
 
 def _prices(deck: Any) -> None:
     slide = slides.page(deck, "Price list, valid from 1 February 2026",
-                        notes="Transport, foundations and tax are never in these prices.")  # fmt: skip
+                        notes="Transport, foundations and tax are never in these "
+                              "prices.")  # fmt: skip
     rows = [("Code", "Product", "Use", "Rating", "Price, EUR")]
     rows += [(p.code, p.name, p.use, p.rating, f"{p.price:,}") for p in company.PRODUCTS]
     rows.append(
         ("SV-A", "Service contract A", "Yearly visit, remote watch", "per turbine, year", "3,900")
     )
     slides.table(slide, rows, 0.7, 1.7, (1.3, 2.7, 3.2, 3.1, 1.6), size=16, row_height=0.66)
-    slides.text(slide, "Typical island of 400 people: four GN-30, two TR-12, two ED-240, one LS-2 = "
-                "EUR 667,100", 0.7, 6.45, 11.9, 0.4, size=15, bold=True, ink=company.TEAL)  # fmt: skip
+    slides.text(slide, "Typical island of 400 people: four GN-30, two TR-12, two ED-240, one "
+                       "LS-2 = "
+                "EUR 667,100", 0.7, 6.45, 11.9, 0.4, size=15, bold=True,
+                ink=company.TEAL)  # fmt: skip
 
 
 def _discounts(deck: Any) -> None:

@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from searchapp.demo import company, slides
+from searchapp.demo.deck_file import deck_new, deck_save
 
 TITLE = "Strategy 2026-2028"
 
 
 def strategy_build(path: Path) -> None:
     """Write the strategy deck: 10 slides, slide 9 hidden."""
-    deck = slides.deck_new(TITLE, "Board meeting, January 2026")
+    deck = deck_new(TITLE, "Board meeting, January 2026")
     slides.cover(
         deck,
         "Strategy 2026-2028",
@@ -19,7 +20,7 @@ def strategy_build(path: Path) -> None:
     )
     for add in (_position, _market, _moves, _plan, _roadmap, _factory, _risks, _option, _decisions):
         add(deck)
-    slides.deck_save(deck, path)
+    deck_save(deck, path)
 
 
 def _position(deck: Any) -> None:
@@ -102,8 +103,10 @@ def _plan(deck: Any) -> None:
     slides.chart(slide, "line", "Revenue in EUR million, 2026 to 2028 planned", years,
                  {"Revenue": values}, 0.6, 1.6, 6.9, 5.2)  # fmt: skip
     rows = (
-        ("EUR million", "2025", "2026", "2027", "2028"), ("Revenue", "52.8", "65.0", "81.0", "100.0"),
-        ("Gross margin %", "36.9", "37.5", "38.5", "39.0"), ("Operating profit", "6.5", "8.1", "11.3", "15.0"),
+        ("EUR million", "2025", "2026", "2027", "2028"),
+        ("Revenue", "52.8", "65.0", "81.0", "100.0"),
+        ("Gross margin %", "36.9", "37.5", "38.5", "39.0"),
+        ("Operating profit", "6.5", "8.1", "11.3", "15.0"),
         ("Investment", "4.4", "11.0", "6.5", "5.0"),
     )  # fmt: skip
     slides.table(slide, rows, 7.7, 2.0, (1.75, 0.8, 0.8, 0.8, 0.85), size=13, row_height=0.65)
@@ -121,7 +124,8 @@ def _roadmap(deck: Any) -> None:
         ("Wind", ((0, 2, "Gannet 30 quiet blades", company.TEAL),
                   (2, 3, "Gannet 55 prototype and type test", company.NAVY),
                   (5, 1, "Gannet 55 sale", company.CORAL))),
-        ("Solar", ((0, 1, "Tern 12 floating", company.TEAL), (2, 2, "Tern shade roof", company.NAVY))),
+        ("Solar", ((0, 1, "Tern 12 floating", company.TEAL),
+         (2, 2, "Tern shade roof", company.NAVY))),
         ("Storage", ((1, 2, "Eider 480 double stack", company.TEAL),
                      (4, 2, "Sodium cells trial", company.NAVY))),
         ("Control", ((0, 2, "Lodestar 3 with weather forecast", company.TEAL),
@@ -198,7 +202,8 @@ def _decisions(deck: Any) -> None:
                         notes="Vote on each point on its own.")  # fmt: skip
     asks = (
         ("A", "Release 7.8 million for Hall 2, in two parts with a gate in September 2026"),
-        ("B", "Approve a joint energy-contract company with Harbourstone Bank, our share 40 percent"),
+        ("B", "Approve a joint energy-contract company with Harbourstone Bank, our share 40 "
+              "percent"),
         ("C", "Open a Pacific hub with up to 18 people, first lease for three years"),
         ("D", "Pay no dividend for 2025 and keep 4.6 million in the company"),
     )  # fmt: skip

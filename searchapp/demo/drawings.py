@@ -21,9 +21,11 @@ def network_diagram(path: Path) -> None:
         sketch.strong(x + 16, 138, name, size=15, ink=company.GREY)
     nodes = (
         ("Turbine sensors", 60, 170, company.TEAL), ("Solar inverters", 60, 260, company.TEAL),
-        ("Battery monitor", 60, 350, company.TEAL), ("Lodestar 2\ncontroller", 210, 250, company.NAVY),
+        ("Battery monitor", 60, 350, company.TEAL),
+        ("Lodestar 2\ncontroller", 210, 250, company.NAVY),
         ("Satellite dish", 390, 190, company.GREY), ("4G mobile router", 390, 340, company.GREY),
-        ("VPN gateway\nand firewall", 590, 250, company.CORAL), ("Message queue", 720, 180, company.NAVY),
+        ("VPN gateway\nand firewall", 590, 250, company.CORAL),
+        ("Message queue", 720, 180, company.NAVY),
         ("Time series\ndatabase", 720, 330, company.NAVY), ("Alarm service", 720, 460, company.SUN),
     )  # fmt: skip
     links = (
@@ -45,7 +47,8 @@ def network_diagram(path: Path) -> None:
     sketch.write(866, 485, "SMS to warden\nand duty desk", size=11)
     sketch.line(850, 490, 862, 490, width=2)
     sketch.write(40, 595, "All traffic is encrypted (TLS 1.3). Commands need a hardware key; "
-                 "without a link the controller works alone.", size=13, ink=company.GREY)  # fmt: skip
+                 "without a link the controller works alone.", size=13,
+                 ink=company.GREY)  # fmt: skip
     sketch.pixels(PIXELS).save(path)
 
 
@@ -56,13 +59,20 @@ def floor_plan(path: Path) -> None:
     sketch.write(40, 80, "Port Ansel, Quay 3. Scale 1:250. Assembly point: quay, by the flagpole",
                  size=14, ink=company.GREY)  # fmt: skip
     rooms = (
-        ("Blade moulding", "780 m²", 40, 110, 400, 230, company.MIST), ("Oven", "120 m²", 440, 110, 140, 110, "F6D9CF"),
-        ("Paint booth", "95 m²", 440, 220, 140, 120, "F6D9CF"), ("Battery fitting", "310 m²", 580, 110, 240, 230, "DDE9DC"),
-        ("Cell store", "fire doors", 820, 110, 140, 130, "F6D9CF"), ("Workshop", "90 m²", 820, 240, 140, 100, company.MIST),
-        ("Spare parts store", "260 m²", 40, 420, 240, 200, company.SAND), ("Final test", "340 m²", 280, 420, 260, 200, company.MIST),
-        ("Canteen", "80 seats", 540, 420, 180, 110, "FCEBCF"), ("First aid", "room 0.08", 540, 530, 90, 90, "DDE9DC"),
-        ("Toilets", "", 630, 530, 90, 90, company.WHITE), ("Reception", "room 0.01", 720, 420, 120, 100, "FCEBCF"),
-        ("IT desk", "room 0.12", 840, 420, 120, 100, company.WHITE), ("Cloakroom", "", 720, 520, 240, 100, company.WHITE),
+        ("Blade moulding", "780 m²", 40, 110, 400, 230, company.MIST),
+        ("Oven", "120 m²", 440, 110, 140, 110, "F6D9CF"),
+        ("Paint booth", "95 m²", 440, 220, 140, 120, "F6D9CF"),
+        ("Battery fitting", "310 m²", 580, 110, 240, 230, "DDE9DC"),
+        ("Cell store", "fire doors", 820, 110, 140, 130, "F6D9CF"),
+        ("Workshop", "90 m²", 820, 240, 140, 100, company.MIST),
+        ("Spare parts store", "260 m²", 40, 420, 240, 200, company.SAND),
+        ("Final test", "340 m²", 280, 420, 260, 200, company.MIST),
+        ("Canteen", "80 seats", 540, 420, 180, 110, "FCEBCF"),
+        ("First aid", "room 0.08", 540, 530, 90, 90, "DDE9DC"),
+        ("Toilets", "", 630, 530, 90, 90, company.WHITE),
+        ("Reception", "room 0.01", 720, 420, 120, 100, "FCEBCF"),
+        ("IT desk", "room 0.12", 840, 420, 120, 100, company.WHITE),
+        ("Cloakroom", "", 720, 520, 240, 100, company.WHITE),
     )  # fmt: skip
     for name, note, x, y, w, h, fill in rooms:
         sketch.box(x, y, w, h, fill=fill, edge=company.NAVY, width=3)
@@ -122,7 +132,8 @@ def island_map(path: Path) -> None:
     sketch.line(190, 490, 262, 480, edge=company.NAVY, width=7)
     places = (
         ("Gull Hill, 87 m", 722, 330), ("Turbines 1 to 4", 722, 348), ("Solar fields", 395, 258),
-        ("Battery and generator", 365, 475), ("Pier", 190, 515), ("School", 506, 292), ("Skeld farm", 575, 430),
+        ("Battery and generator", 365, 475), ("Pier", 190, 515), ("School", 506, 292),
+        ("Skeld farm", 575, 430),
         ("Lighthouse", 745, 225), ("Fish hall and cold store", 365, 520), ("Church", 560, 540),
     )  # fmt: skip
     for name, x, y in places:

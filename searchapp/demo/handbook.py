@@ -37,7 +37,8 @@ def _rules() -> list[Any]:
         ), numbered=True),
         subhead("Our record"),
         sheets.bars(tuple(map(str, company.YEARS)),
-                    {"Injuries with lost days": (6, 5, 5, 3, 2), "Reported near misses": (31, 44, 68, 97, 121)},
+                    {"Injuries with lost days": (6, 5, 5, 3, 2),
+                        "Reported near misses": (31, 44, 68, 97, 121)},
                     height=150, number_format="%d"),
         caption("Figure 1. More reports of near misses, fewer injuries."),
     ]  # fmt: skip
@@ -58,18 +59,23 @@ def _height() -> list[Any]:
         subhead("Rescue of a hanging person"),
         text("A person who hangs still in a harness may lose consciousness within ten minutes. Do "
              "not wait for help from outside."),
-        items(("Call out and keep talking to the person.", "Anchor the rescue kit above, clip to the "
-               "chest ring, lift 10 cm, release the lanyard.", "Lower slowly. On the ground: sit, legs "
+        items(("Call out and keep talking to the person.",
+            "Anchor the rescue kit above, clip to the "
+               "chest ring, lift 10 cm, release the lanyard.",
+               "Lower slowly. On the ground: sit, legs "
                "bent, 30 minutes. Then see a doctor in every case."), numbered=True),
-        warning("Tools above two metres hang on a cord. A spanner dropped from 18 m goes through a helmet."),
+        warning("Tools above two metres hang on a cord. A spanner dropped from 18 m goes "
+                "through a helmet."),
     ]  # fmt: skip
 
 
 def _lockout() -> list[Any]:
     return [
         head("3  Switching off and locking out"),
-        text("Three sources can feed the bus at the same moment: wind, sun and battery. Opening one "
-             "breaker is never enough. A turbine in wind makes voltage even when the grid is dark."),
+        text("Three sources can feed the bus at the same moment: wind, sun and battery. Opening "
+             "one "
+             "breaker is never enough. A turbine in wind makes voltage even when the grid is "
+             "dark."),
         _lockout_figure(),
         caption("Figure 2. The order of isolation. Each lock has one key and the owner keeps it."),
         items((
@@ -107,21 +113,26 @@ def _lockout_figure() -> Any:
 def _battery() -> list[Any]:
     return [
         head("4  Fire and gas in the battery container"),
-        text("The Eider 240 holds lithium iron phosphate cells. They burn rarely, but a damaged cell "
+        text("The Eider 240 holds lithium iron phosphate cells. They burn rarely, but a damaged "
+             "cell "
              "gives off gas that can explode in a closed room and must not be breathed."),
         grid((("Sign", "What it means", "What you do"),
-              ("Amber lamp, fan at full speed", "A module is above 55 degrees", "Do not open. Ring the "
+              ("Amber lamp, fan at full speed", "A module is above 55 degrees",
+               "Do not open. Ring the "
                "remote desk; charge is stopped by itself."),
-              ("Sweet smell, white vapour", "A cell is venting", "Leave upwind, 50 m. Keep all people "
+              ("Sweet smell, white vapour", "A cell is venting",
+               "Leave upwind, 50 m. Keep all people "
                "away. No sparks, no phone at the door."),
               ("Red lamp and horn", "Gas sensor above 10 % of the limit", "Press the outside stop. "
                "Call the fire brigade."),
               ("Flames", "Thermal runaway", "Cool the neighbours with water from 15 m. Let the "
                "container burn out.")), (2.6, 2.8, 4.6)),
         subhead("After the fire"),
-        text("Watch for 24 hours, since cells may light again. Collect the water used; it is caustic. "
+        text("Watch for 24 hours, since cells may light again. Collect the water used; it is "
+             "caustic. "
              "Enter only with breathing apparatus and after two gas readings of zero."),
-        warning("Never put a burning battery out with powder and then walk in. Powder hides the flame "
+        warning("Never put a burning battery out with powder and then walk in. Powder hides the "
+                "flame "
                 "and the gas goes on."),
     ]  # fmt: skip
 
@@ -173,7 +184,8 @@ def _schedule() -> list[Any]:
         grid(rows, (5, 1.2, 1.5, 1, 1.3, 1.4)),
         caption("Table 5. What to do how often. Minutes are for two people."),
         subhead("Consumables to keep on the island"),
-        items(("12 fan filters F-7", "1 kg bearing grease, calcium sulfonate", "2 sets of blade edge "
+        items(("12 fan filters F-7", "1 kg bearing grease, calcium sulfonate",
+            "2 sets of blade edge "
                "tape and primer", "6 fuses 100 A gR and 10 solar connectors")),
     ]  # fmt: skip
 
@@ -192,11 +204,13 @@ def _torque() -> list[Any]:
     )
     return [
         head("7  How tight: bolts and torque"),
-        text("Use a calibrated wrench; the seal must be younger than 12 months. Tighten crosswise in "
+        text("Use a calibrated wrench; the seal must be younger than 12 months. Tighten "
+             "crosswise in "
              "three rounds: 50, 80 and 100 percent. Mark each bolt with a yellow line over nut and "
              "steel. A broken line at the next visit means it moved."),
         grid(rows, (4, 1.2, 1.4, 1.8, 1.2)),
-        caption("Table 6. Dry bolts unless grease is named. Greased values hold only for paste P-74."),
+        caption("Table 6. Dry bolts unless grease is named. Greased values hold only for paste "
+                "P-74."),
         subhead("When a bolt fails the check"),
         items((
             "It turns less than 30 degrees: tighten and note it.",
@@ -267,7 +281,8 @@ def _injury() -> list[Any]:
         head("9  When someone is hurt"),
         items((
             "Look out for yourself first: is the source of danger off?",
-            "Shout for your partner. Radio channel 16 or the satellite phone: say where, what, how many.",
+            "Shout for your partner. Radio channel 16 or the satellite phone: say where, what, "
+            "how many.",
             "Not breathing: 30 pushes, 2 breaths, the defibrillator hangs behind the hut door.",
             "Bleeding: press hard, raise, tourniquet high on the limb and write the time on it.",
             "Electric shock: always to the doctor, even if the person feels well. The heart may "
@@ -275,8 +290,10 @@ def _injury() -> list[Any]:
             "Cold and wet: out of the wind, dry clothes, warm sweet drink, no rubbing.",
         ), numbered=True),
         subhead("Afterwards"),
-        text("The crew lead fills in form S-1 within 24 hours. The site stays as it is until photos "
-             "are taken. Nobody goes home alone after a serious accident; Dr Amara Osei offers talks."),
+        text("The crew lead fills in form S-1 within 24 hours. The site stays as it is until "
+             "photos "
+             "are taken. Nobody goes home alone after a serious accident; Dr Amara Osei offers "
+             "talks."),
         grid((("Region", "Rescue by air", "Nearest burn unit", "Typical time"),
               ("North Atlantic", "Coast guard, channel 16", "Bergen", "2 h"),
               ("Mediterranean", "MRCC Rome", "Palermo", "1.5 h"),

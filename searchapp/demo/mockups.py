@@ -110,9 +110,12 @@ def _invoice() -> Image.Image:
         50, 275, "Date 3 February 2025. Payment due 5 March 2025", size=11, ink=company.GREY
     )
     rows = (
-        ("Pcs", "Description", "Unit EUR", "Total EUR"), ("2", "Gannet 30 wind turbine", "96,000", "192,000"),
-        ("3", "Tern 12 solar field", "14,800", "44,400"), ("1", "Eider 240 battery", "118,000", "118,000"),
-        ("1", "Lodestar 2 controller", "17,500", "17,500"), ("1", "Freight to Palmetto Cay", "21,300", "21,300"),
+        ("Pcs", "Description", "Unit EUR", "Total EUR"),
+        ("2", "Gannet 30 wind turbine", "96,000", "192,000"),
+        ("3", "Tern 12 solar field", "14,800", "44,400"),
+        ("1", "Eider 240 battery", "118,000", "118,000"),
+        ("1", "Lodestar 2 controller", "17,500", "17,500"),
+        ("1", "Freight to Palmetto Cay", "21,300", "21,300"),
     )  # fmt: skip
     for index, row in enumerate(rows):
         y = 310 + index * 36
@@ -157,7 +160,7 @@ def invoice_photo(path: Path) -> None:
 
 def _desk(size: tuple[int, int], random: np.random.Generator) -> Image.Image:
     """A wooden surface: fine grain stretched along the boards."""
-    width, height = size
+    height = size[1]
     grain = random.normal(0, 1, (height, 40)).astype(np.float32)
     wide = Image.fromarray(grain).resize(size, Image.Resampling.BICUBIC)
     tone = np.asarray(wide)[:, :, None] * np.array([9, 7, 5], np.float32) + np.array([134, 98, 66])

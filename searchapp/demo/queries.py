@@ -14,7 +14,8 @@ class DemoQuery:
 
 DEMO_QUERIES = (
     DemoQuery("how do we protect equipment from a cyclone", "how-the-micro-grid-works.pptx", 7),
-    DemoQuery("restoring electricity when the whole island is dark", "how-the-micro-grid-works.pptx", 8),
+    DemoQuery("steps to bring the grid back up after an outage",
+        "how-the-micro-grid-works.pptx", 8),
     DemoQuery("parental leave and vacation days", "first-weeks-at-skerrylight.pptx", 5),
     DemoQuery("I lost my security token", "first-weeks-at-skerrylight.pptx", 6),
     DemoQuery("expanding manufacturing capacity", "strategy-2026-2028.pptx", 7),
@@ -24,5 +25,5 @@ DEMO_QUERIES = (
     DemoQuery("rental contract for the farmer's field", "vessay-site-file-scan.pdf", 3),
     DemoQuery("why do customers phone us", "support-calls-by-cause.png", 1),
     DemoQuery("components we need to order again", "spare-parts-stock.png", 1),
-    DemoQuery("where to run if there is a fire in the factory", "hall-1-floor-plan.png", 1),
+    DemoQuery("way out of the factory in an emergency", "hall-1-floor-plan.png", 1),
 )  # fmt: skip

@@ -109,9 +109,12 @@ def _noise(sketch: Sketch) -> None:
         "Weather:    clear, 6 degrees, wind from south-west",
     )  # fmt: skip
     rows = (
-        ("Place", "Distance", "Wind", "Turbine on", "Off"), ("Foot of mast", "5 m", "8 m/s", "57 dB", "41 dB"),
-        ("Stone wall", "60 m", "8 m/s", "43 dB", "40 dB"), ("School yard", "310 m", "8 m/s", "38 dB", "38 dB"),
-        ("Skeld farm", "240 m", "7 m/s", "39 dB", "37 dB"), ("Church door", "420 m", "8 m/s", "37 dB", "37 dB"),
+        ("Place", "Distance", "Wind", "Turbine on", "Off"),
+        ("Foot of mast", "5 m", "8 m/s", "57 dB", "41 dB"),
+        ("Stone wall", "60 m", "8 m/s", "43 dB", "40 dB"),
+        ("School yard", "310 m", "8 m/s", "38 dB", "38 dB"),
+        ("Skeld farm", "240 m", "7 m/s", "39 dB", "37 dB"),
+        ("Church door", "420 m", "8 m/s", "37 dB", "37 dB"),
     )  # fmt: skip
     for index, row in enumerate(rows):
         y = 245 + index * 34

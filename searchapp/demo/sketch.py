@@ -32,7 +32,8 @@ class Sketch:
         )  # fmt: skip
 
     def circle(
-        self, x: float, y: float, radius: float, *, fill: str | None = None, edge: str | None = None,
+        self, x: float, y: float, radius: float, *, fill: str | None = None,
+        edge: str | None = None,
         width: float = 1,
     ) -> None:  # fmt: skip
         self._ink(fill, edge, width)

@@ -1,26 +1,21 @@
 """Drawing words for slide decks (python-pptx); knows the colours, not the content."""
 
-import io
 import re
-import zipfile
 from collections.abc import Sequence
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from pptx import Presentation
 from pptx.chart.data import CategoryChartData, XyChartData
 from pptx.dml.color import RGBColor
 from pptx.enum.chart import XL_CHART_TYPE, XL_LABEL_POSITION, XL_LEGEND_POSITION
 from pptx.enum.shapes import MSO_CONNECTOR, MSO_SHAPE
 from pptx.enum.text import MSO_ANCHOR, PP_ALIGN
-from pptx.opc.constants import RELATIONSHIP_TYPE
 from pptx.oxml.ns import qn
 from pptx.util import Inches, Pt
 
 from searchapp.demo import company
+from searchapp.demo.deck_file import FONT, place
 
-FONT = "Arial"
+NUMERIC = re.compile(r"[-+]?[\d., %]*")
 SHAPES = {
     "box": MSO_SHAPE.RECTANGLE,
     "round": MSO_SHAPE.ROUNDED_RECTANGLE,
@@ -33,52 +28,10 @@ CHARTS = {
     "line": XL_CHART_TYPE.LINE_MARKERS,
     "doughnut": XL_CHART_TYPE.DOUGHNUT,
 }
-# A fixed date keeps the bytes, and so the hash, of every build equal.
-BUILT = datetime(2026, 1, 15, 9, 0)
-ZIP_DATE = (2026, 1, 15, 9, 0, 0)
-NUMERIC = re.compile(r"[-+]?[\d., %]*")
-XLSX_DATE = re.compile(rb"(<dcterms:(created|modified)[^>]*>)[^<]*")
 
 
 def colour(value: str) -> Any:
     return RGBColor.from_string(value)
-
-
-def deck_new(title: str, subject: str) -> Any:
-    """An empty 16:9 presentation with the company's theme."""
-    deck = Presentation()
-    deck.slide_width, deck.slide_height = Inches(13.333), Inches(7.5)
-    _theme_apply(deck)
-    core = deck.core_properties
-    core.title, core.subject, core.author = title, subject, company.LEGAL_NAME
-    core.created = core.modified = BUILT
-    core.last_modified_by = company.LEGAL_NAME
-    return deck
-
-
-def _theme_apply(deck: Any) -> None:
-    master = deck.slide_master
-    theme = master.part.part_related_by(RELATIONSHIP_TYPE.THEME)
-    blob = theme.blob.replace(b'"Calibri"', f'"{FONT}"'.encode())
-    for number, accent in enumerate(company.SERIES, start=1):
-        tag = f"a:accent{number}"
-        new = f'<{tag}><a:srgbClr val="{accent}"/></{tag}>'
-        blob = re.sub(rf"<{tag}>.*?</{tag}>".encode(), new.encode(), blob, flags=re.DOTALL)
-    theme._blob = blob
-    for shape in [*master.placeholders, *_layout_shapes(deck)]:
-        kind = shape.placeholder_format.type
-        if shape.placeholder_format.idx == 0 and "CENTER" not in str(kind):
-            _place(shape, 0.6, 0.42, 12.1, 0.85)
-        elif shape.placeholder_format.idx == 1 and "BODY" in str(kind) + "OBJECT":
-            _place(shape, 0.6, 1.6, 12.1, 5.1)
-
-
-def _layout_shapes(deck: Any) -> list[Any]:
-    return [s for layout in deck.slide_layouts for s in layout.placeholders]
-
-
-def _place(shape: Any, x: float, y: float, w: float, h: float) -> None:
-    shape.left, shape.top, shape.width, shape.height = (Inches(v) for v in (x, y, w, h))
 
 
 def cover(deck: Any, title: str, subtitle: str, notes: str = "") -> Any:
@@ -92,8 +45,8 @@ def cover(deck: Any, title: str, subtitle: str, notes: str = "") -> Any:
     for x, top in ((8.6, 3.3), (11.2, 4.0)):
         _turbine(slide, x, top)
     head, sub = slide.shapes.title, slide.placeholders[1]
-    _place(head, 0.8, 2.2, 6.3, 1.7)
-    _place(sub, 0.8, 4.0, 5.8, 1.3)
+    place(head, 0.8, 2.2, 6.3, 1.7)
+    place(sub, 0.8, 4.0, 5.8, 1.3)
     _write(head.text_frame, title, size=40, bold=True, ink=company.WHITE)
     _write(sub.text_frame, subtitle, size=18, ink="CFE3E8")
     head.text_frame.vertical_anchor = MSO_ANCHOR.BOTTOM
@@ -251,6 +204,7 @@ def chart(
     _chart_style(drawn, title, legend=len(series) > 1 or kind == "doughnut")
     plot = drawn.plots[0]
     plot.has_data_labels = True
+    plot.data_labels.show_value = True
     plot.data_labels.font.size, plot.data_labels.number_format = Pt(12), number_format
     plot.data_labels.number_format_is_linked = False
     if kind in ("column", "bar"):
@@ -302,28 +256,3 @@ def _axes_style(drawn: Any) -> None:
     drawn.value_axis.format.line.fill.background()
     drawn.category_axis.has_major_gridlines = False
     drawn.category_axis.format.line.color.rgb = colour(company.GREY)
-
-
-def deck_save(deck: Any, path: Path) -> None:
-    """Write the deck with fixed dates inside, so that equal content is equal bytes."""
-    buffer = io.BytesIO()
-    deck.save(buffer)
-    path.write_bytes(_zip_fixed(buffer.getvalue()))
-
-
-def _zip_fixed(content: bytes) -> bytes:
-    out = io.BytesIO()
-    with (
-        zipfile.ZipFile(io.BytesIO(content)) as source,
-        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target,
-    ):
-        for name in source.namelist():
-            blob = source.read(name)
-            if name.endswith(".xlsx"):
-                blob = _zip_fixed(blob)
-            elif name == "docProps/core.xml":
-                blob = XLSX_DATE.sub(rb"\g<1>2026-01-15T09:00:00Z", blob)
-            member = zipfile.ZipInfo(name, ZIP_DATE)
-            member.compress_type = zipfile.ZIP_DEFLATED
-            target.writestr(member, blob)
-    return out.getvalue()

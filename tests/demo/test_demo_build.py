@@ -136,13 +136,14 @@ def test_figures_agree_between_files() -> None:
 
 
 def test_statements_add_up() -> None:
-    for column in (1, 2):
-        income = [row[column] for row in company.INCOME_STATEMENT]
+    sides: tuple[tuple[tuple[str, float, float], ...], ...] = (company.ASSETS, company.LIABILITIES)
+    for column in range(2):
+        income = [figures[column] for _, *figures in company.INCOME_STATEMENT]
         assert income[0] + income[1] == pytest.approx(income[2])
         assert sum(income[2:6]) == pytest.approx(income[6])
         assert sum(income[6:9]) == pytest.approx(income[9])
-        for side in (company.ASSETS, company.LIABILITIES):
-            values = [row[column] for row in side]
+        for side in sides:
+            values = [figures[column] for _, *figures in side]
             assert sum(values[:-1]) == pytest.approx(values[-1])
     flows = [value for _, value in company.CASH_FLOW]
     assert sum(flows[:4]) == pytest.approx(flows[4])
