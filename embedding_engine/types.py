@@ -22,7 +22,7 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True)
 class ImagePart:
-    """An encoded image (PNG, JPEG, WebP, GIF). `text`: what the caller already read on it, if it did."""
+    """An encoded image (PNG, JPEG, WebP, GIF). `text`: what the caller has read on it already."""
 
     content: bytes
     text: str | None = None
@@ -61,7 +61,7 @@ class ImageFacts:
 
 @dataclass(frozen=True, slots=True)
 class EmbedResult:
-    """vectors: (n, D) float32 of unit length, in input order; tokens are those that were embedded."""
+    """vectors: (n, D) float32 of unit length, in input order; tokens: those that were embedded."""
 
     vectors: FloatArray
     text_tokens: int

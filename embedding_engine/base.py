@@ -1,0 +1,128 @@
+"""What every model family gives the engine: prepare (CPU), forward (device), pool and project.
+
+Knows neither requests on the wire nor scheduling.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from embedding_engine.errors import TooManyTokens
+from embedding_engine.images import image_facts
+from embedding_engine.quantization import at_dimension, normalised
+from embedding_engine.registry import ModelSpec
+from embedding_engine.tokens import TextTokenizer, Tokens, cut_text, image_tokens
+from embedding_engine.types import (
+    EmbedInput,
+    FloatArray,
+    ImageFacts,
+    ImagePart,
+    InputType,
+    Part,
+    Truncate,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a forward batch. `cost`: its tokens; `payload`: what the model needs of it."""
+
+    cost: int
+    payload: object
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One input made ready: its rows, and what is billed and echoed for it."""
+
+    rows: tuple[Row, ...]
+    text_tokens: int
+    image_tokens: int
+    images: tuple[ImageFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CutText:
+    """A text part as far as it fits."""
+
+    tokens: Tokens
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CutImage:
+    """An image part, its facts, and what it costs (less than its full price at the limit)."""
+
+    part: ImagePart
+    facts: ImageFacts
+    cost: int
+
+
+class Model(ABC):
+    """A loaded checkpoint. `forward` runs on one thread only; the rest on any."""
+
+    spec: ModelSpec
+
+    @abstractmethod
+    def prepare(
+        self, item: EmbedInput, *, input_type: InputType, max_tokens: int, truncate: Truncate
+    ) -> Prepared:
+        """Decode, read, tokenise and cut one input. Raises InvalidInput."""
+
+    @abstractmethod
+    def forward(self, rows: Sequence[Row]) -> FloatArray:
+        """(n rows) -> (n, native dimension), unit length, in order."""
+
+    def pool(self, rows: FloatArray) -> FloatArray:
+        """The rows of one input (k, d) -> (1, d): their mean, unit length."""
+        return normalised(rows.mean(axis=0, keepdims=True, dtype=np.float64).astype(np.float32))
+
+    def project(self, vectors: FloatArray, dimension: int) -> FloatArray:
+        """(n, native dimension) -> (n, dimension), unit length."""
+        return at_dimension(vectors, dimension)
+
+
+def cut_parts(
+    parts: Sequence[Part], *, limit: int, truncate: Truncate, tokenizer: TextTokenizer
+) -> list[CutText | CutImage]:
+    """The parts as far as `limit` tokens go, from the start (END) or the end (START).
+
+    An image cannot be cut: one that fits only in part is kept whole and fills the limit.
+    TooManyTokens for NONE when the parts have more.
+    """
+    kept: list[CutText | CutImage] = []
+    left = limit
+    for part in reversed(parts) if truncate == "START" else parts:
+        if left <= 0 and truncate != "NONE":
+            break
+        cut = _cut_part(part, limit=left, truncate=truncate, tokenizer=tokenizer)
+        left -= cut.cost if isinstance(cut, CutImage) else len(cut.tokens)
+        kept.append(cut)
+    return kept[::-1] if truncate == "START" else kept
+
+
+def _cut_part(
+    part: Part, *, limit: int, truncate: Truncate, tokenizer: TextTokenizer
+) -> CutText | CutImage:
+    if not isinstance(part, ImagePart):
+        tokens = cut_text(part.text, limit=limit, truncate=truncate, tokenizer=tokenizer)
+        text = part.text[tokens.spans[0][0] : tokens.spans[-1][1]] if len(tokens) else ""
+        return CutText(tokens, text)
+    facts = image_facts(part.content)
+    cost = image_tokens(facts.width, facts.height)
+    if cost > limit and truncate == "NONE":
+        raise TooManyTokens(f"an image of {cost} tokens does not fit into {limit}")
+    return CutImage(part, facts, min(cost, limit))
+
+
+def prepared(parts: Sequence[CutText | CutImage], rows: tuple[Row, ...]) -> Prepared:
+    """Rows with the accounting of the parts they were made from."""
+    images = [part for part in parts if isinstance(part, CutImage)]
+    return Prepared(
+        rows=rows,
+        text_tokens=sum(len(part.tokens) for part in parts if isinstance(part, CutText)),
+        image_tokens=sum(image.cost for image in images),
+        images=tuple(image.facts for image in images),
+    )

@@ -1,0 +1,70 @@
+"""Engine errors: a stable code, and whether trying again can help. Knows no HTTP and no app."""
+
+from typing import ClassVar
+
+
+class EngineError(Exception):
+    """Root of the engine's errors. `message` is a sentence that may be shown to the caller."""
+
+    code: ClassVar[str] = "engine_error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InvalidInput(EngineError):
+    """The request or one of its inputs is not acceptable; the message names which."""
+
+    code = "invalid_input"
+
+
+class InvalidImage(InvalidInput):
+    """The bytes are not an image that can be decoded safely."""
+
+    code = "invalid_image"
+
+
+class TooManyTokens(InvalidInput):
+    """Longer than allowed, and cutting was not wanted."""
+
+    code = "too_many_tokens"
+
+
+class InputTooLarge(InvalidInput):
+    """The body has more bytes than one request may have."""
+
+    code = "input_too_large"
+
+
+class ModelNotFound(EngineError):
+    """No model of that name."""
+
+    code = "model_not_found"
+
+
+class ModelUnavailable(EngineError):
+    """The model's files are missing, damaged, or cannot run on this machine."""
+
+    code = "model_unavailable"
+
+
+class EngineUnavailable(EngineError):
+    """Nobody answers at the engine's address, or it is overloaded; later it may work."""
+
+    code = "engine_unavailable"
+    retryable = True
+
+
+class EngineTimeout(EngineError):
+    """The engine did not answer in time."""
+
+    code = "engine_timeout"
+    retryable = True
+
+
+class Unauthorized(EngineError):
+    """The key is missing or wrong."""
+
+    code = "unauthorized"

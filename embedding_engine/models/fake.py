@@ -1,0 +1,57 @@
+"""Deterministic vectors without any model, both lanes: for tests. Knows no meaning.
+
+Texts that share words come out near each other; an image is its size and mean colours.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from embedding_engine.base import CutImage, CutText, Model, Prepared, Row, cut_parts, prepared
+from embedding_engine.images import decoded_image
+from embedding_engine.quantization import normalised
+from embedding_engine.registry import ModelSpec
+from embedding_engine.tokens import load_tokenizer
+from embedding_engine.types import EmbedInput, FloatArray, InputType, Truncate
+
+
+class FakeModel(Model):
+    """Sum of one pseudo-random direction for each word and each image."""
+
+    def __init__(self, spec: ModelSpec, *, device: str = "auto", dtype: str = "auto") -> None:
+        del device, dtype
+        self.spec = spec
+        self._tokenizer = load_tokenizer(spec.name)
+
+    def prepare(
+        self, item: EmbedInput, *, input_type: InputType, max_tokens: int, truncate: Truncate
+    ) -> Prepared:
+        del input_type
+        parts = cut_parts(
+            item.parts, limit=max_tokens, truncate=truncate, tokenizer=self._tokenizer
+        )
+        seeds = tuple(seed for part in parts for seed in _seeds(part))
+        return prepared(parts, (Row(len(seeds), seeds),))
+
+    def forward(self, rows: Sequence[Row]) -> FloatArray:
+        return normalised(np.stack([self._vector(row.payload) for row in rows]))
+
+    def _vector(self, seeds: object) -> FloatArray:
+        assert isinstance(seeds, tuple)
+        total = np.zeros(self.spec.dimension, dtype=np.float32)
+        for seed in seeds:
+            digest = hashlib.sha256(seed).digest()
+            total += np.random.default_rng(list(digest)).standard_normal(
+                self.spec.dimension, dtype=np.float32
+            )
+        return total
+
+
+def _seeds(part: CutText | CutImage) -> list[bytes]:
+    if isinstance(part, CutText):
+        spans = part.tokens.spans
+        start = spans[0][0] if spans else 0
+        return [part.text[a - start : b - start].lower().encode() for a, b in spans]
+    pixels = decoded_image(part.part.content).resize((4, 4))
+    return [b"image:" + bytes(value // 32 for value in pixels.tobytes())]

@@ -1,0 +1,127 @@
+"""Reads the text on a picture (OCR): words and lines with boxes, in reading order.
+
+Knows nothing of models that embed. RapidOCR's wheel carries its PP-OCR models: no download.
+"""
+
+import heapq
+import itertools
+import logging
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from embedding_engine.images import decoded_image
+from embedding_engine.types import Reading, Word
+
+# Figures behind these: docs/decisions/0001-builtin-model.md.
+MAX_SIDE = 1_600
+DETECTOR_SIDE = 960
+RECOGNITION_BATCH = 8
+THREADS = 2
+MIN_SCORE = 0.6
+
+
+def read(image: Image.Image | bytes, *, urgent: bool = False) -> Reading:
+    """What is written on the picture; an empty Reading when nothing is.
+
+    One picture is read at a time; `urgent` callers (a query waits) go first. InvalidImage for
+    bytes that cannot be decoded.
+    """
+    picture = decoded_image(image) if isinstance(image, bytes) else image.convert("RGB")
+    if max(picture.size) > MAX_SIDE:
+        picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.BILINEAR)
+    with _turn(urgent=urgent):
+        found = _reader()(np.asarray(picture)[:, :, ::-1])
+    return _reading(_lines(found, *picture.size))
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One line of text; box in fractions of the picture."""
+
+    words: tuple[Word, ...]
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@lru_cache(maxsize=1)
+def _reader() -> Any:
+    logging.getLogger("RapidOCR").setLevel(logging.ERROR)
+    from rapidocr import RapidOCR
+
+    return RapidOCR(
+        params={
+            "Global.log_level": "error",
+            "Global.use_cls": False,
+            "Global.return_word_box": True,
+            "Global.text_score": MIN_SCORE,
+            "Global.max_side_len": MAX_SIDE,
+            "Det.limit_type": "max",
+            "Det.limit_side_len": DETECTOR_SIDE,
+            "Rec.rec_batch_num": RECOGNITION_BATCH,
+            "EngineConfig.onnxruntime.intra_op_num_threads": min(THREADS, os.cpu_count() or 1),
+            "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+        }
+    )
+
+
+_queue: list[tuple[bool, int]] = []
+_numbers = itertools.count()
+_changed = threading.Condition()
+_is_reading = False
+
+
+@contextmanager
+def _turn(*, urgent: bool) -> Iterator[None]:
+    """One reader at a time (its post-processing keeps state): urgent ones, then by arrival."""
+    global _is_reading
+    ticket = (not urgent, next(_numbers))
+    with _changed:
+        heapq.heappush(_queue, ticket)
+        while _is_reading or _queue[0] != ticket:
+            _changed.wait()
+        heapq.heappop(_queue)
+        _is_reading = True
+    try:
+        yield
+    finally:
+        with _changed:
+            _is_reading = False
+            _changed.notify_all()
+
+
+def _lines(found: Any, width: int, height: int) -> list[_Line]:
+    if found.txts is None:
+        return []
+    lines = []
+    for box, text, words in zip(found.boxes, found.txts, found.word_results, strict=True):
+        whole = _word(text, box, width, height)
+        parts = tuple(_word(part, corners, width, height) for part, _, corners in words)
+        lines.append(_Line(parts or (whole,), whole.x0, whole.y0, whole.x1, whole.y1))
+    return lines
+
+
+def _word(text: str, corners: Any, width: int, height: int) -> Word:
+    points = np.asarray(corners, dtype=np.float64) / (width, height)
+    (x0, y0), (x1, y1) = points.min(axis=0).clip(0, 1), points.max(axis=0).clip(0, 1)
+    return Word(text, float(x0), float(y0), float(x1), float(y1))
+
+
+def _reading(lines: Sequence[_Line]) -> Reading:
+    ordered = reading_order(lines)
+    text = "\n".join(" ".join(word.text for word in line.words) for line in ordered)
+    return Reading(text, tuple(word for line in ordered for word in line.words))
+
+
+def reading_order(lines: Sequence[_Line]) -> list[_Line]:
+    """Lines as one reads them."""
+    return sorted(lines, key=lambda line: (line.y0, line.x0))
