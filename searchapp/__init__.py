@@ -1,1 +1,1 @@
-"""The product: documents in, pages found. Imports nothing, so that plain-Python parts stay light."""
+"""The product: documents in, pages found. Imports nothing: plain-Python parts stay light."""

@@ -8,9 +8,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, cast
 
-from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
@@ -47,7 +45,7 @@ class Actor:
     def from_key(cls, key: ApiKey) -> "Actor":
         """A program: its key's user, narrowed by the key."""
         chosen = frozenset(key.collections.values_list("pk", flat=True))
-        user = cast(User, key.user)
+        user = key.user
         return cls(
             user_id=user.pk if user.is_active else None,
             is_superuser=user.is_superuser and user.is_active,
@@ -133,7 +131,9 @@ def writable_collection_get(actor: Actor, slug: str) -> Collection:
         return collection
     if visible_collections(actor).filter(slug=slug).exists():
         raise Forbidden("read_only_collection", f"You may not change collection '{slug}'.")
-    raise InvalidInput("unknown_collection", f"There is no collection '{slug}'.", field="collection")
+    raise InvalidInput(
+        "unknown_collection", f"There is no collection '{slug}'.", field="collection"
+    )
 
 
 def require_writable(actor: Actor, document: Document) -> None:
@@ -168,9 +168,9 @@ def apikey_actor(secret: str) -> Actor | None:
 
 def first_admin_get() -> User:
     """The administrator that a fresh installation begins with (no password: sign-in by link)."""
-    users: Any = get_user_model().objects
+    users = User.objects
     admin = users.filter(is_superuser=True, is_active=True).order_by("pk").first()
-    return cast(User, admin or users.create_superuser("admin", password=None))
+    return admin or users.create_superuser("admin", password=None)
 
 
 def service_user_get(name: str) -> User:
@@ -197,5 +197,5 @@ def signin_link_use(secret: str) -> User | None:
     link = SigninLink.objects.filter(secret_hash=_hash(secret), expires_at__gt=now)
     if link.filter(used_at=None).update(used_at=now) != 1:
         return None
-    user = cast(User, link.select_related("user").get().user)
+    user = link.select_related("user").get().user
     return user if user.is_active else None

@@ -12,4 +12,4 @@ class SearchappConfig(AppConfig):
 
     def ready(self) -> None:
         """Load the Celery app, so that tasks sent from anywhere use our broker; register checks."""
-        from searchapp import celery, checks  # noqa: F401, PLC0415
+        from searchapp import celery, checks  # noqa: F401

@@ -1,4 +1,4 @@
-"""Start-up checks with a hint each; Django runs them before every command that needs the database."""
+"""Start-up checks with a hint each; Django runs them before every command."""
 
 from typing import Any
 

@@ -1,5 +1,4 @@
-"""The one door to embedding_engine: who holds the model (engine process, other server, this process)
-is hidden here.
+"""The one door to embedding_engine; hides who holds the model: engine process, server, or we.
 
 Vectors come back as float32 arrays of unit length at the index's dimension. Knows no rows.
 """
@@ -32,7 +31,7 @@ from searchapp.errors import InvalidInput, SearchappError, Unavailable
 if TYPE_CHECKING:
     from embedding_engine.engine import Engine
 
-__all__ = ["ImagePart", "Part", "Reading", "TextPart"]
+__all__ = ["FloatArray", "ImagePart", "Part", "Reading", "TextPart"]
 
 _lock = threading.Lock()
 _inprocess_wanted = False
@@ -50,7 +49,7 @@ def dimension() -> int:
 
 def use_inprocess() -> None:
     """Hold the model in this process: for commands that run while no engine process does."""
-    global _inprocess_wanted  # noqa: PLW0603
+    global _inprocess_wanted
     _inprocess_wanted = True
 
 
@@ -83,7 +82,7 @@ def windows(text: str, *, context: str = "") -> list[str]:
 
 def read(image: bytes) -> Reading:
     """OCR in this process: text and word boxes of one picture. Raises SearchappError."""
-    from embedding_engine import reading  # noqa: PLC0415  (onnxruntime is heavy)
+    from embedding_engine import reading
 
     try:
         return reading.read(image)
@@ -128,7 +127,7 @@ def _client() -> EmbedClient:
 
 
 def _local_engine() -> "Engine":
-    from embedding_engine.engine import load_engine  # noqa: PLC0415  (torch is heavy)
+    from embedding_engine.engine import load_engine
 
     with _lock:
         name = settings.EMBEDDING_MODEL

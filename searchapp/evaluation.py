@@ -1,7 +1,8 @@
-"""Measured quality: ingest a folder into a scratch database, ask its judged queries, score the answers.
+"""Measured quality: ingest a folder into a scratch database, ask its judged queries, score.
 
-Format: `queries.jsonl`, one `{"id", "kind", "query" | "query_image", "relevant": [{"file", "page"}]}`
-a line; paths are relative to the folder. nDCG uses binary gains and log2 discounts (Järvelin and
+Format: `queries.jsonl`, a line a query:
+`{"id", "kind", "query" | "query_image", "relevant": [{"file", "page"}]}`; paths are relative to the
+folder. nDCG uses binary gains and log2 discounts (Järvelin and
 Kekäläinen 2002); MRR is of the first relevant page.
 """
 
@@ -175,7 +176,7 @@ def _ask(query: JudgedQuery, names: dict[int, list[str]]) -> Outcome:
 
 
 def figures_by_kind(outcomes: list[Outcome]) -> dict[str, dict[str, float]]:
-    """hit@1, hit@5, nDCG@10, MRR and count by kind; `all text` joins the kinds that words answer."""
+    """hit@1, hit@5, nDCG@10, MRR, count by kind; `all text` joins the kinds words answer."""
     kinds = sorted({outcome.kind for outcome in outcomes})
     table = {kind: _figures([o for o in outcomes if o.kind == kind]) for kind in kinds}
     words = [o for o in outcomes if o.kind not in {"photo", "image-query"}]

@@ -187,4 +187,3 @@ def _store(index: Index, page: Page, rows: Iterable[tuple[Unit, np.ndarray]]) ->
             "VALUES (%s, %s, %s, %s, %s, %s::varbit, %s::halfvec)",
             values,
         )
-

@@ -1,7 +1,7 @@
 """render and read: from a stored file to pages with pictures and text.
 
-Each `*_next` does one claimed piece of work and says whether there was any; workers and commands call
-them in loops. Files are written before rows, so that a row never points to nothing.
+Each `*_next` does one claimed piece of work and says whether there was any; workers and commands
+call them in loops. Files are written before rows, so that a row never points to nothing.
 """
 
 import logging

@@ -1,7 +1,7 @@
 """Claims, leases and wake-ups: who works on what, and how lost work comes back.
 
-Postgres holds the truth; a Celery message only says "there is work in queue X". Knows nothing of how
-a step does its work. Writes are conditional on the claim, so a worker that lost its lease changes
+Postgres holds the truth; a Celery message only says "there is work in queue X". Knows nothing of
+how a step does its work. Writes are conditional on the claim: a worker that lost its lease changes
 nothing any more.
 """
 
@@ -46,7 +46,7 @@ def worker_name() -> str:
 
 def wake(queue: Queue, count: int = 1) -> None:
     """Tell a queue that there is work. Without Redis the sweep does it later; never waits long."""
-    global _silent_until  # noqa: PLW0603
+    global _silent_until
     if not settings.WAKE_WORKERS or time.monotonic() < _silent_until:
         return
     try:
@@ -177,11 +177,11 @@ def page_advance(page: Page, to: Page.Step, **changes: Any) -> bool:
         "error_code": "",
         "error_message": "",
     }
-    return _mine(page).update(**changes) == 1
+    return int(_mine(page).update(**changes)) == 1
 
 
 def page_failed(page: Page, error: SearchappError) -> None:
-    """Record a page's failure; a retryable one waits and tries again, at most MAX_ATTEMPTS times."""
+    """Record a page's failure; a retryable one tries again, at most MAX_ATTEMPTS times."""
     retry = error.retryable and page.attempts < MAX_ATTEMPTS
     _mine(page).update(
         state=Page.State.WAITING if retry else Page.State.FAILED,
@@ -230,9 +230,7 @@ def document_refresh(document_id: int) -> None:
         status, code, message = _status(job, counts)
         Document.objects.filter(pk=document_id).exclude(
             status=status, error_code=code, error_message=message
-        ).update(
-            status=status, error_code=code, error_message=message, updated_at=timezone.now()
-        )
+        ).update(status=status, error_code=code, error_message=message, updated_at=timezone.now())
         if job.state == Job.State.PAGES and status in _FINAL:
             job.state, job.finished_at = Job.State.DONE, timezone.now()
             job.save(update_fields=["state", "finished_at"])

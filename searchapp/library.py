@@ -58,9 +58,7 @@ def _collection_insert(
     )
     if actor.user_id is not None:
         owner = User.objects.get(pk=actor.user_id)
-        Membership.objects.create(
-            collection=collection, user=owner, role=Membership.Role.OWNER
-        )
+        Membership.objects.create(collection=collection, user=owner, role=Membership.Role.OWNER)
     return collection
 
 
@@ -79,7 +77,9 @@ def document_list(
     actor: Actor, *, collection: str = "", status: str = "", kind: str = ""
 ) -> QuerySet[Document]:
     """Visible documents, newest first, with `pages_done`, `pages_failed` and `pages_total`."""
-    documents = with_counts(access.visible_documents(actor)).select_related("collection")
+    documents: QuerySet[Document] = with_counts(
+        access.visible_documents(actor).select_related("collection")
+    )
     if collection:
         documents = documents.filter(collection__slug=collection)
     if status:

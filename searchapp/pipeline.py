@@ -1,7 +1,7 @@
-"""The steps after upload, run inside one command: for machines where no worker runs, and `evaluate`.
+"""The steps after upload inside one command: where no worker runs, and for `evaluate`.
 
-The same claimed pieces of work that the Celery tasks do, in three threads that overlap: render, read,
-embed.
+The same claimed pieces of work that the Celery tasks do, in three threads that overlap: render,
+read, embed.
 """
 
 import logging

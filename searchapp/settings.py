@@ -1,4 +1,4 @@
-"""Django settings, all from `environment.SETTINGS`. Imports nothing heavy: every process reads it."""
+"""Django settings, all from `environment.SETTINGS`. Nothing heavy: every process reads it."""
 
 from pathlib import Path
 from typing import Any

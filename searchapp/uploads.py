@@ -1,4 +1,4 @@
-"""upload: sniff the type from the bytes, hash while streaming, refuse or keep, enqueue on commit."""
+"""upload: sniff the type from the bytes, hash while streaming, keep or refuse, enqueue."""
 
 import hashlib
 import tempfile
@@ -156,4 +156,3 @@ def _existing(document: Document) -> Uploaded | None:
         jobs.document_retry(twin)
         twin.refresh_from_db()
     return Uploaded(twin, is_new=False)
-

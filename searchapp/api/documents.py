@@ -62,9 +62,7 @@ def document_list(
     """Your documents, newest first."""
     _check_choice("status", status, Document.Status.values)
     _check_choice("type", type, Document.Kind.values)
-    rows = library.document_list(
-        actor_of(request), collection=collection, status=status, kind=type
-    )
+    rows = library.document_list(actor_of(request), collection=collection, status=status, kind=type)
     start, end = _window(limit, offset)
     return DocumentList(
         items=[DocumentOut.from_row(row) for row in rows[start:end]], total=rows.count()
@@ -127,7 +125,9 @@ def _window(limit: int, offset: int) -> tuple[int, int]:
 
 def _check_choice(field: str, value: str, allowed: list[str]) -> None:
     if value and value not in allowed:
-        raise InvalidInput(f"unknown_{field}", f"{field} is one of {', '.join(allowed)}.", field=field)
+        raise InvalidInput(
+            f"unknown_{field}", f"{field} is one of {', '.join(allowed)}.", field=field
+        )
 
 
 def _tags(text: str) -> tuple[str, ...]:
@@ -150,4 +150,6 @@ def _json(field: str, text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"invalid_{field}", f"{field} is not valid JSON.", field=field) from error
+        raise InvalidInput(
+            f"invalid_{field}", f"{field} is not valid JSON.", field=field
+        ) from error

@@ -50,5 +50,3 @@ def _picture(request: HttpRequest, page: Page, name: str) -> HttpResponseBase:
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
     return response
-
-

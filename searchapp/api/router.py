@@ -104,7 +104,9 @@ def _validation_error(request: HttpRequest, error: ValidationError) -> HttpRespo
 
 
 def _field(location: tuple[Any, ...]) -> str:
-    names = [str(part) for part in location if part not in {"body", "query", "form", "file", "path"}]
+    names = [
+        str(part) for part in location if part not in {"body", "query", "form", "file", "path"}
+    ]
     skipped = {"payload", "function-after", "upload"}
     return ".".join(name for name in names if name not in skipped) or str(location[-1])
 

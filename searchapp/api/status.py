@@ -1,4 +1,4 @@
-"""/healthz: this process answers. /readyz: every part it needs does; JSON, 503 when one does not."""
+"""/healthz: this process answers. /readyz: every part it needs does; JSON, 503 if one does not."""
 
 from collections.abc import Callable
 
@@ -54,6 +54,6 @@ def _pgvector() -> bool:
 def _redis() -> bool:
     try:
         cache.set("readyz", 1, 5)
-        return cache.get("readyz") == 1
+        return bool(cache.get("readyz") == 1)
     except (RedisError, OSError):
         return False

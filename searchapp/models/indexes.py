@@ -1,4 +1,4 @@
-"""Index rows and the vectors below them. The Embedding table itself is made in SQL (migration 0002)."""
+"""Index rows and the vectors below them. The Embedding table is made in SQL (migration 0002)."""
 
 from django.db import models
 from pgvector.django import HalfVectorField

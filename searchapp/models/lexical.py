@@ -4,8 +4,9 @@ Both sides, pages and queries, pass through `lexical_text`, so they always agree
 """
 
 import re
+from typing import Any
 
-from django.contrib.postgres.search import CombinedSearchVector, SearchVector
+from django.contrib.postgres.search import SearchVector
 from django.db.models import Value
 
 # A tsvector may not exceed 1 MB; 100,000 characters a field stays below it in every script.
@@ -27,12 +28,10 @@ def lexical_text(text: str) -> str:
     return _CJK_RUN.sub(_bigrams, text) + (" " + " ".join(sorted(joined)) if joined else "")
 
 
-def page_search_vector(
-    *, title: str, filename: str, text: str, notes: str
-) -> SearchVector | CombinedSearchVector:
+def page_search_vector(*, title: str, filename: str, text: str, notes: str) -> Any:
     """The tsvector of a page: names weigh A, its text B, its notes C; stemmed and as written."""
     names = Value(lexical_text(f"{title} {filename} {filename.rsplit('.', 1)[0]}"))
-    vector = SearchVector(names, weight="A", config="english")
+    vector: Any = SearchVector(names, weight="A", config="english")
     vector += SearchVector(names, weight="A", config="simple")
     for value, weight in ((text, "B"), (notes, "C")):
         if value:

@@ -1,4 +1,4 @@
-"""A short piece of a page's text around the words of the query. Plain text; escaping is the edge's."""
+"""A short piece of a page's text around the query's words. Plain text; the edge escapes it."""
 
 import re
 

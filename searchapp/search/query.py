@@ -53,12 +53,16 @@ def text_query(text: str, **bounds: object) -> Query:
 def query_check(query: Query) -> None:
     """Raises InvalidInput naming the field that cannot be used."""
     if not query.parts or all(_is_blank(part) for part in query.parts):
-        raise InvalidInput("empty_query", "The query is empty: give words or a picture.", field="query")
+        raise InvalidInput(
+            "empty_query", "The query is empty: give words or a picture.", field="query"
+        )
     if len(query.parts) > MAX_PARTS:
         raise InvalidInput("query_too_long", f"At most {MAX_PARTS} parts.", field="query")
     if len(query.text) > MAX_QUERY_CHARS:
         raise InvalidInput(
-            "query_too_long", f"The query is longer than {MAX_QUERY_CHARS} characters.", field="query"
+            "query_too_long",
+            f"The query is longer than {MAX_QUERY_CHARS} characters.",
+            field="query",
         )
     _between("limit", query.limit, MAX_LIMIT)
     _between("oversampling", query.oversampling, MAX_OVERSAMPLING)
@@ -107,5 +111,3 @@ def collections_allowed(actor: Actor, filters: Filters) -> list[int] | None:
                 field="filters.collections",
             )
     return list(found.values())
-
-

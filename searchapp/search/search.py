@@ -1,8 +1,10 @@
-"""search: a query to hits. Embeds, prefilters and reranks each lane, looks up words, fuses, groups."""
+"""search: a query to hits. Embeds, prefilters and reranks lanes, looks up words, fuses, groups."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from django.db.models import QuerySet
 
 from searchapp import access, engine
 from searchapp.access import Actor
@@ -45,7 +47,9 @@ def search_pages(*, actor: Actor, query: Query) -> Answer:
     with clock.stage("embed") as count:
         vector = engine.embed_query(query.parts)
         count(len(query.parts))
-    lanes = {lane: _lane(clock, index, lane, vector, scope, query) for lane in engine.spec().lanes}
+    lanes: dict[str, list[LaneHit]] = {
+        lane: _lane(clock, index, lane, vector, scope, query) for lane in engine.spec().lanes
+    }
     with clock.stage("words") as count:
         lexical = lexical_search(query.text, scope, pages=query.limit * _LANE_DEPTH)
         count(len(lexical))
@@ -75,7 +79,7 @@ def scope_get(actor: Actor, filters: Filters) -> Scope:
     return Scope(None if collections is None else tuple(collections), documents)
 
 
-def _matching(documents: access.QuerySet[Document], filters: Filters) -> access.QuerySet[Document]:
+def _matching(documents: QuerySet[Document], filters: Filters) -> QuerySet[Document]:
     if filters.documents:
         documents = documents.filter(pk__in=filters.documents)
     if filters.types:
@@ -110,7 +114,9 @@ def _lane(
 
 def _hits(actor: Actor, ranked: list[Ranked], query: Query) -> tuple[Hit, ...]:
     """Rows for the ranking, through `visible_pages` once more; grouped when asked."""
-    rows = access.visible_pages(actor).select_related("document__collection").defer("words", "search")
+    rows = (
+        access.visible_pages(actor).select_related("document__collection").defer("words", "search")
+    )
     pages = rows.in_bulk([item.page_id for item in ranked])
     kept = [(item, pages[item.page_id]) for item in ranked if item.page_id in pages]
     also = _also(kept) if query.group else {}

@@ -1,4 +1,4 @@
-"""`manage.py evaluate DIR`: measured quality on judged queries, in a scratch index that ends clean."""
+"""`manage.py evaluate DIR`: quality on judged queries, in a scratch index that ends clean."""
 
 import json
 from argparse import ArgumentParser

@@ -68,7 +68,7 @@ class Command(BaseCommand):
 
 
 def files_below(paths: list[Path]) -> list[Path]:
-    """The files named, and those below the folders named, sorted; links and hidden ones left out."""
+    """The files named, and those below the folders named, sorted; no links, no hidden ones."""
     found: list[Path] = []
     for path in paths:
         if not path.is_dir():

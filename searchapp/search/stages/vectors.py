@@ -4,6 +4,8 @@ Small or strongly bounded sets are scanned exactly (sort by Hamming distance); l
 the partition's HNSW index with iterative scan, so that filters never shorten the list.
 """
 
+from typing import Any
+
 from django.db import connection, transaction
 
 from searchapp.engine import FloatArray
@@ -59,8 +61,10 @@ def _query(
     where, bounds = _where(scope)
     is_exact = _row_estimate(index, scope) <= EXACT_ROWS
     distance = f"bits::bit({index.dimension}) <~> %(bits)s::bit({index.dimension})"
-    sql = _SQL.format(d=index.dimension, where=where, order=f"({distance}) + 0" if is_exact else distance)
-    parameters = bounds | {
+    sql = _SQL.format(
+        d=index.dimension, where=where, order=f"({distance}) + 0" if is_exact else distance
+    )
+    parameters: dict[str, Any] = bounds | {
         "bits": bits_literal(vector),
         "vec": vector_literal(vector),
         "index": index.pk,
@@ -72,7 +76,7 @@ def _query(
         if not is_exact:
             cursor.execute(_HNSW_SETTINGS.format(ef=min(1000, max(100, candidates * 2))))
         cursor.execute(sql, parameters)
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 _HNSW_SETTINGS = """
@@ -82,15 +86,15 @@ SET LOCAL plan_cache_mode = force_custom_plan;
 """
 
 
-def _where(scope: Scope) -> tuple[str, dict[str, object]]:
-    clauses, bounds = "", {}
+def _where(scope: Scope) -> tuple[str, dict[str, Any]]:
+    clauses: str = ""
+    bounds: dict[str, Any] = {}
     if scope.collections is not None:
         clauses += " AND collection_id = ANY(%(collections)s)"
         bounds["collections"] = list(scope.collections)
     if scope.documents is not None:
         clauses += (
-            " AND page_id IN (SELECT id FROM searchapp_page"
-            " WHERE document_id = ANY(%(documents)s))"
+            " AND page_id IN (SELECT id FROM searchapp_page WHERE document_id = ANY(%(documents)s))"
         )
         bounds["documents"] = list(scope.documents)
     return clauses, bounds
