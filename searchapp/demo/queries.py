@@ -25,5 +25,5 @@ DEMO_QUERIES = (
     DemoQuery("rental contract for the farmer's field", "vessay-site-file-scan.pdf", 3),
     DemoQuery("why do customers phone us", "support-calls-by-cause.png", 1),
     DemoQuery("components we need to order again", "spare-parts-stock.png", 1),
-    DemoQuery("way out of the factory in an emergency", "hall-1-floor-plan.png", 1),
+    DemoQuery("building layout with emergency exits", "hall-1-floor-plan.png", 1),
 )  # fmt: skip

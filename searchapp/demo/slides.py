@@ -210,7 +210,10 @@ def chart(
     if kind in ("column", "bar"):
         plot.gap_width, plot.overlap = 70, -5
     if kind == "line":
-        plot.data_labels.position = XL_LABEL_POSITION.ABOVE
+        sides = (XL_LABEL_POSITION.ABOVE, XL_LABEL_POSITION.BELOW)
+        for drawn_series, side in zip(plot.series, sides, strict=False):
+            drawn_series.data_labels.show_value = True
+            drawn_series.data_labels.position = side
     if kind == "doughnut":
         plot.data_labels.font.color.rgb = colour(company.WHITE)
         plot.data_labels.font.bold = True
