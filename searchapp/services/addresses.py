@@ -65,16 +65,16 @@ def embedded_database_url(data_dir: Path, name: str = DATABASE_NAME) -> str:
 
 
 def run_folder(data_dir: Path) -> Path:
-    """DATA_DIR/run, private: locks and state of running services."""
-    folder = data_dir / "run"
+    """DATA_DIR/run, private: locks and state of running services. Makes DATA_DIR's folders."""
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        for name in ("run", "logs", "tmp", "media"):
+            (data_dir / name).mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise SettingError(
             f"DATA_DIR={data_dir} cannot be written ({error.strerror}): choose another folder"
         ) from error
-    return folder
+    return data_dir / "run"
 
 
 def socket_folder(data_dir: Path) -> Path:

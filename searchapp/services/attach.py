@@ -58,8 +58,7 @@ class Attachment:
         return state_read(state_path(self.data_dir))
 
     def _is_alive(self) -> bool:
-        state = self._state()
-        return "pid" in state and birth(state["pid"]) == state["born"]
+        return _is_keeper_alive(self._state())
 
     def _is_ready(self) -> bool:
         state = self._state()
@@ -110,6 +109,16 @@ class Attachment:
         keeper.close()
         if self._keeper is not None:
             self._keeper.wait(timeout=_STOP_SECONDS)
+
+
+def is_running(data_dir: Path) -> bool:
+    """Whether embedded services of DATA_DIR are ready now. Starts nothing."""
+    state = state_read(state_path(data_dir))
+    return bool(state.get("ready")) and _is_keeper_alive(state)
+
+
+def _is_keeper_alive(state: dict[str, Any]) -> bool:
+    return "pid" in state and birth(state["pid"]) == state["born"]
 
 
 @contextmanager

@@ -1,0 +1,79 @@
+"""`manage.py doctor`: what this machine has and lacks, each with what to do."""
+
+import importlib.util
+import json
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import run_checks
+from django.core.management.base import BaseCommand, CommandError
+
+from embedding_engine.errors import EngineError
+from embedding_engine.registry import model_spec
+from embedding_engine.weights import check_files, model_folder
+from searchapp.rendering.sandbox import protections
+from searchapp.services.checkup import Finding, findings
+
+_MARKS = {"ok": "ok", "warning": "WARNING", "missing": "MISSING"}
+
+
+class Command(BaseCommand):
+    """Exit status 1 when something is missing that the main job needs."""
+
+    help = "Look at every binary, font, package, weight, extension and setting; say what to do."
+    # Done below, so that a failed check is a line among the others.
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", help="a list of objects instead")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = list(_findings())
+        if options["json"]:
+            self.stdout.write(json.dumps([asdict(one) for one in found], indent=2))
+        else:
+            self._table(found)
+        if any(one.level == "missing" for one in found):
+            raise CommandError("Something that is needed is missing: see above")
+
+    def _table(self, found: list[Finding]) -> None:
+        width = max(len(one.name) for one in found)
+        for one in found:
+            self.stdout.write(f"{_MARKS[one.level]:8} {one.name:{width}}  {one.found}")
+            if one.hint:
+                self.stdout.write(f"{'':8} {'':{width}}  -> {one.hint}")
+
+
+def _findings() -> Iterator[Finding]:
+    yield from findings(settings.ENV, settings.DATA_DIR)
+    yield _model()
+    yield _reading()
+    for wall in protections():
+        state = "stands" if wall.active else "not here"
+        yield Finding(f"sandbox: {wall.name}", "ok" if wall.active else "warning", state, wall.hint)
+    for message in run_checks():
+        level = "missing" if message.is_serious() else "warning"
+        yield Finding(message.id or "check", level, message.msg, message.hint or "")
+
+
+def _model() -> Finding:
+    if settings.ENV["EMBEDDING_URL"]:
+        return Finding("model", "ok", f"at {settings.ENV['EMBEDDING_URL']}")
+    try:
+        spec = model_spec(settings.EMBEDDING_MODEL)
+        if spec.package:
+            check_files(model_folder(spec), spec.sha256)
+    except EngineError as error:
+        return Finding("model", "missing", settings.EMBEDDING_MODEL, str(error))
+    return Finding("model", "ok", f"{spec.name} {spec.revision}, weights as expected")
+
+
+def _reading() -> Finding:
+    if not settings.ENV["OCR"]:
+        return Finding("reading", "warning", "OCR=0", "Pages without text are not read")
+    if importlib.util.find_spec("rapidocr") is None:
+        return Finding("reading", "warning", "rapidocr is not installed", "Run `make install`")
+    return Finding("reading", "ok", "rapidocr")
