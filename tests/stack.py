@@ -90,17 +90,15 @@ class RunningStack:
 
     def hold(self, name: str) -> None:
         """Keep a child stopped until `release`; waits until it is gone."""
-        pid = self.pids()[name]
         path = stack.hold_path(self.data_dir, name)
         path.parent.mkdir(exist_ok=True)
         path.touch()
-        wait_until(lambda: not is_alive(pid), 30, f"{name} to stop")
+        wait_until(lambda: name not in self.pids(), 30, f"{name} to stop")
 
     def release(self, name: str) -> None:
         """Let the supervisor start a held child again; waits until it runs."""
-        before = self.pids().get(name)
         stack.hold_path(self.data_dir, name).unlink()
-        wait_until(lambda: self.pids().get(name) != before, 30, f"{name} to start")
+        wait_until(lambda: name in self.pids(), 30, f"{name} to start")
 
     def environment(self) -> dict[str, str]:
         """Environment with which `manage.py` commands reach this product."""

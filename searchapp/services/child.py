@@ -105,13 +105,18 @@ class Child:
         self.start()
         return True
 
-    def hold(self, is_held: bool) -> None:
-        """Keep the child stopped while held; the next `tend` starts it again."""
-        if is_held and self.is_running:
+    def hold(self, is_held: bool) -> bool:
+        """Keep the child stopped while held, the next `tend` after that starts it again.
+
+        True when this call stopped it.
+        """
+        is_stopped_now = is_held and self.is_running
+        if is_stopped_now:
             self.stop_begin()
             self.stop_finish(time.monotonic() + self.spec.grace_seconds)
         self.restart_at = time.monotonic() if self._is_held and not is_held else self.restart_at
         self._is_held = is_held
+        return is_stopped_now
 
     def stop_begin(self) -> None:
         """Ask the child to stop; does not wait."""

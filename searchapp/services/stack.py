@@ -176,7 +176,9 @@ class _Run:
     def _tend(self) -> None:
         """Restart what crashed: our children, and the services through the keeper."""
         for child in self._supervisor.children:
-            child.hold(hold_path(self._stack.data_dir, child.spec.name).exists())
+            if child.hold(hold_path(self._stack.data_dir, child.spec.name).exists()):
+                self._stack.say(f"{child.spec.name} is held")
+                self._state_write()
         self._supervisor.tend()
         try:
             self._attachment.ensure()
