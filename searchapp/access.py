@@ -44,13 +44,13 @@ class Actor:
     @classmethod
     def from_key(cls, key: ApiKey) -> "Actor":
         """A program: its key's user, narrowed by the key."""
-        chosen = frozenset(key.collections.values_list("pk", flat=True))
+        bound = frozenset(key.collections.values_list("pk", flat=True)) if key.is_bound else None
         user = key.user
         return cls(
             user_id=user.pk if user.is_active else None,
             is_superuser=user.is_superuser and user.is_active,
             scopes=frozenset(key.scopes),
-            collection_ids=chosen or None,
+            collection_ids=bound,
         )
 
 

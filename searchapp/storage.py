@@ -74,7 +74,7 @@ def files_delete(document_id: int) -> None:
     for sub in (f"{folder}/pages", folder):
         try:
             _, names = default_storage.listdir(sub)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
         for name in names:
             default_storage.delete(f"{sub}/{name}")

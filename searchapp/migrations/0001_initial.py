@@ -61,7 +61,8 @@ class Migration(migrations.Migration):
                 ('expires_at', models.DateTimeField(blank=True, null=True)),
                 ('last_used_at', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('collections', models.ManyToManyField(blank=True, help_text='Empty: all that its user may see', to='searchapp.collection')),
+                ('is_bound', models.BooleanField(default=False, help_text='Otherwise the key reaches all that its user may see', verbose_name='only the collections below')),
+                ('collections', models.ManyToManyField(blank=True, to='searchapp.collection')),
             ],
             options={
                 'ordering': ['name'],

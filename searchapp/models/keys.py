@@ -21,9 +21,12 @@ class ApiKey(models.Model):
     prefix = models.CharField(max_length=12, editable=False)
     secret_hash = models.CharField(max_length=64, unique=True, editable=False)
     scopes = ArrayField(models.CharField(max_length=20, choices=Scope.choices), default=list)
-    collections = models.ManyToManyField(
-        Collection, blank=True, help_text="Empty: all that its user may see"
+    is_bound = models.BooleanField(
+        "only the collections below",
+        default=False,
+        help_text="Otherwise the key reaches all that its user may see",
     )
+    collections = models.ManyToManyField(Collection, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)

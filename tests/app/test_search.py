@@ -1,0 +1,183 @@
+"""search against exact arithmetic; filters, rights, grouping, bounds."""
+
+import numpy as np
+import pytest
+from django.db import connection
+from pytest_django import Settings
+
+from searchapp import engine, indexing, library
+from searchapp.access import SYSTEM, Actor
+from searchapp.errors import InvalidInput
+from searchapp.models import Index
+from searchapp.models.literals import bits_literal, vector_literal
+from searchapp.search.excerpts import excerpt_get
+from searchapp.search.query import Filters, Query, text_query
+from searchapp.search.search import search_pages
+from searchapp.search.stages import vectors
+from searchapp.search.types import Scope
+from tests.app.conftest import TEXTS, People, ingested, pdf_make, png_make
+
+pytestmark = pytest.mark.django_db
+
+
+def test_meaning_finds_the_page_in_other_words(people: People) -> None:
+    ingested(people, pdf_make(), "report.pdf")
+    answer = search_pages(actor=SYSTEM, query=text_query("how much holiday do workers get"))
+    assert answer.hits[0].page.number == 2
+    assert answer.hits[0].score > answer.hits[1].score
+    assert "vacation" in answer.hits[0].excerpt
+    assert {stage.name for stage in answer.stages} >= {"embed", "text prefilter + rerank", "fuse"}
+    assert answer.index["dimension"] == 1536
+
+
+def test_picture_query_and_mixed_query(people: People) -> None:
+    ingested(people, png_make("Emergency exit plan"), "exit.png")
+    ingested(people, pdf_make(), "report.pdf")
+    picture = engine.ImagePart(png_make("Emergency exit plan"))
+    by_picture = search_pages(actor=SYSTEM, query=Query(parts=(picture,)))
+    assert by_picture.hits[0].page.document.filename == "exit.png"
+    both = Query(parts=(engine.TextPart("vacation days for employees"), picture))
+    found = [hit.page.document.filename for hit in search_pages(actor=SYSTEM, query=both).hits[:2]]
+    assert "exit.png" in found
+
+
+def test_stranger_finds_nothing_and_bob_finds(people: People) -> None:
+    ingested(people, pdf_make(), "report.pdf")
+    query = text_query("turbine blades")
+    assert search_pages(actor=Actor.from_user(people.charlie), query=query).hits == ()
+    assert search_pages(actor=Actor.from_user(people.bob), query=query).hits[0].page.number == 1
+
+
+def test_filters_bound_the_hits(people: People) -> None:
+    report = ingested(people, pdf_make(), "report.pdf", tags=("finance",))
+    ingested(people, png_make("turbine blades"), "turbine.png", tags=("photo",))
+    for filters, expected in [
+        (Filters(types=("image",)), {"turbine.png"}),
+        (Filters(tags=("finance", "none")), {"report.pdf"}),
+        (Filters(documents=(report.pk,)), {"report.pdf"}),
+        (Filters(documents=(report.pk,), types=("image",)), set()),
+        (Filters(collections=("reports",)), {"report.pdf", "turbine.png"}),
+    ]:
+        answer = search_pages(actor=SYSTEM, query=text_query("turbine", filters=filters))
+        assert {hit.page.document.filename for hit in answer.hits} == expected
+
+
+def test_grouping_gives_each_document_once_with_its_other_pages(people: People) -> None:
+    ingested(people, pdf_make(), "report.pdf")
+    ingested(people, pdf_make(["The turbine spins."]), "other.pdf")
+    answer = search_pages(actor=SYSTEM, query=text_query("turbine blades", group=True))
+    names = [hit.page.document.filename for hit in answer.hits]
+    assert sorted(names) == ["other.pdf", "report.pdf"]
+    report = next(h for h in answer.hits if h.page.document.filename == "report.pdf")
+    assert report.also == (2, 3)
+
+
+def test_exact_rare_term_comes_first(people: People) -> None:
+    texts = [f"Maintenance manual of pump number {i}, general notes." for i in range(6)]
+    texts[4] = "Replacement seal kit ZX-4711B fits the pump."
+    ingested(people, pdf_make(texts), "manual.pdf")
+    answer = search_pages(actor=SYSTEM, query=text_query("ZX-4711B"))
+    assert answer.hits[0].page.number == 5
+    assert "words" in answer.hits[0].reasons
+
+
+def test_a_page_of_many_units_does_not_fill_the_list(people: People) -> None:
+    long = " ".join(TEXTS[0].replace("blades", f"blades number {i}") for i in range(120))
+    ingested(people, pdf_make([long]), "long.pdf")
+    ingested(people, pdf_make([f"{TEXTS[0]} Variant {i}." for i in range(9)]), "short.pdf")
+    query = text_query("turbine blades inspection", limit=10, oversampling=1)
+    assert len(search_pages(actor=SYSTEM, query=query).hits) == 10
+
+
+@pytest.mark.parametrize("exact_rows", [0, 50_000])
+def test_prefilter_and_rerank_agree_with_exact_cosine(
+    people: People, monkeypatch: pytest.MonkeyPatch, exact_rows: int
+) -> None:
+    """Both paths (HNSW and exact scan) against numpy, on 2,000 random vectors."""
+    document = ingested(people, pdf_make([f"page {i}" for i in range(20)]), "many.pdf")
+    monkeypatch.setattr(vectors, "EXACT_ROWS", exact_rows)
+    rng = np.random.default_rng(7)
+    stored = rng.normal(size=(2000, 1536)).astype(np.float32)
+    stored /= np.linalg.norm(stored, axis=1, keepdims=True)
+    query = stored[:50].sum(axis=0) / np.linalg.norm(stored[:50].sum(axis=0))
+    index = Index.objects.get(state=Index.State.ACTIVE)
+    pages = list(document.pages.order_by("number").values_list("pk", flat=True))
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM searchapp_embedding")
+        cursor.executemany(
+            "INSERT INTO searchapp_embedding (index_id, page_id, collection_id, lane, position,"
+            " bits, vec) VALUES (%s, %s, %s, 'text', %s, %s::varbit, %s::halfvec)",
+            [
+                (
+                    index.pk,
+                    pages[i % 20],
+                    people.collection.pk,
+                    i // 20,
+                    bits_literal(v),
+                    vector_literal(v),
+                )
+                for i, v in enumerate(stored)
+            ],
+        )
+        cursor.execute(f"ANALYZE searchapp_embedding_{index.pk}")
+    scope = Scope(collections=(people.collection.pk,), documents=None)
+    hits, _ = vectors.lane_search(index, "text", query, scope, pages=10, oversampling=40)
+    best = np.full(20, -1.0)
+    np.maximum.at(best, np.arange(2000) % 20, stored @ query)
+    expected = [pages[i] for i in np.argsort(-best)[:10]]
+    assert len({hit.page_id for hit in hits} & set(expected)) >= 9
+    assert hits[0].page_id == expected[0]
+    assert hits[0].score == pytest.approx(best.max(), abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        (text_query("  "), "query"),
+        (text_query("\x00"), "query"),
+        (Query(parts=()), "query"),
+        (text_query("x" * 100_000), "query"),
+        (text_query("x", limit=0), "limit"),
+        (text_query("x", limit=10_000), "limit"),
+        (text_query("x", oversampling=1000), "oversampling"),
+        (text_query("x", filters=Filters(collections=("none",))), "filters.collections"),
+        (text_query("x", filters=Filters(types=("video",))), "filters.types"),
+        (text_query("x", filters=Filters(tags=("t",) * 500)), "filters.tags"),
+    ],
+)
+def test_bad_queries_name_the_field(people: People, query: Query, field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        search_pages(actor=SYSTEM, query=query)
+    assert caught.value.field == field
+
+
+def test_collection_of_others_is_unknown(people: People) -> None:
+    query = text_query("x", filters=Filters(collections=("reports",)))
+    with pytest.raises(InvalidInput) as caught:
+        search_pages(actor=Actor.from_user(people.charlie), query=query)
+    assert caught.value.code == "unknown_collection"
+
+
+def test_model_that_sees_fills_the_image_lane(people: People, settings: Settings) -> None:
+    settings.EMBEDDING_MODEL = "fake"
+    indexing.index_rebuild()
+    ingested(people, png_make("anything"), "a.png")
+    answer = search_pages(actor=SYSTEM, query=text_query("anything"))
+    assert {"image", "text"} <= set(answer.hits[0].reasons)
+
+
+def test_demo_is_removed_whole(people: People) -> None:
+    ingested(people, pdf_make(), "report.pdf")
+    people.collection.is_demo = True
+    people.collection.save()
+    assert library.demo_remove() == 1
+    assert search_pages(actor=SYSTEM, query=text_query("turbine")).hits == ()
+
+
+def test_excerpt_stands_around_the_words() -> None:
+    text = "filler " * 200 + "the needle is here " + "filler " * 200
+    excerpt = excerpt_get(text, "find the needle")
+    assert "needle" in excerpt
+    assert excerpt.startswith("… ")
+    assert excerpt.endswith(" …")
+    assert excerpt_get("short text", "x") == "short text"
