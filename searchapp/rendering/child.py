@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from searchapp.errors import RenderFailed, SearchappError
 
-from .confinement import die_with_parent, limit_resources
+from .confinement import die_with_parent, limit_resources, restrict_files
 from .formats import renderer_for
 from .protocol import decode_task, encode_error, encode_item
 from .types import RenderLimits, RenderTask
@@ -20,6 +20,7 @@ def main() -> None:
     task, parent = decode_task(sys.stdin.buffer.read())
     die_with_parent(parent)
     limit_resources(task.limits)
+    restrict_files(task)
     with _reserved_stdout() as channel:
         _stream(task, channel)
     os._exit(0)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from .types import RenderLimits
+from . import landlock
+from .types import RenderLimits, RenderTask
 
 CHILD_MODULE = "searchapp.rendering.child"
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +23,11 @@ _PR_SET_PDEATHSIG = 1
 _MAX_OPEN_FILES = 512
 _HARD_CPU_MARGIN = 5
 _PROBE_SECONDS = 20
+# Programs, libraries, fonts and their settings; no home folder, no database, no settings of ours.
+_SYSTEM_FOLDERS = (
+    *("/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin", "/opt", "/etc", "/proc", "/sys", "/dev"),
+    *("/var/cache/fontconfig", "/var/lib/libreoffice", "/var/spool/libreoffice"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +77,29 @@ def _network_wall() -> tuple[str, ...]:
 def protections() -> tuple[Protection, ...]:
     """The walls and whether each stands on this machine, for `doctor`. Probes once a process."""
     return (
-        Protection("own process group, killed as a whole", True),
-        Protection("clean environment without secrets", True),
-        Protection(
-            "ends with its parent",
-            sys.platform == "linux",
-            "" if sys.platform == "linux" else "Only Linux can end a child with its parent.",
+        Protection("process group of its own, killed as a whole", True),
+        Protection("environment without secrets", True),
+        Protection("limits on memory, CPU time, file size and open files", True),
+        _protection("ends with its parent", sys.platform == "linux", "Use Linux."),
+        _protection(
+            "reads only programs, fonts and its source, writes only its own folder",
+            landlock.version() > 0,
+            "Use a Linux kernel >= 5.13 with Landlock enabled.",
         ),
-        Protection("limits on memory, CPU time, file size, open files", True),
-        Protection(
-            "no network",
-            bool(_network_wall()),
-            ""
-            if _network_wall()
-            else "Allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1, "
-            "or user.max_user_namespaces > 0) and install util-linux, or run the render workers "
-            "in a container on an internal-only network.",
-        ),
+        _protection("no network", bool(_network_wall()), _network_hint()),
+    )
+
+
+def _protection(name: str, active: bool, hint: str) -> Protection:
+    return Protection(name, active, "" if active else hint)
+
+
+def _network_hint() -> str:
+    rest = "TCP is denied, other protocols are not. " if landlock.restricts_tcp() else ""
+    return (
+        f"{rest}Install util-linux and allow unprivileged user namespaces (sysctl "
+        "kernel.unprivileged_userns_clone=1, user.max_user_namespaces > 0), or run the render "
+        "workers in a container on an internal-only network."
     )
 
 
@@ -96,6 +108,21 @@ def die_with_parent(parent: int) -> None:
     end_with_caller()
     if os.getppid() != parent:
         os._exit(1)
+
+
+def restrict_files(task: RenderTask) -> None:
+    """Let this process read programs, fonts and its source, and write only to the task's folder."""
+    libraries = [entry for entry in sys.path if entry and Path(entry) != _PACKAGE_ROOT]
+    programs = [sys.prefix, sys.base_prefix, str(_PACKAGE_ROOT / "searchapp"), *libraries]
+    office = shutil.which(task.soffice) if task.soffice else None
+    if office:
+        programs.append(str(Path(office).resolve().parents[1]))
+    landlock.restrict_to(
+        readable=[task.source, *map(Path, (*_SYSTEM_FOLDERS, *programs))],
+        writable=[task.workdir, Path("/dev/null")],
+        # LibreOffice cannot be told to put its socket anywhere else.
+        sockets=[Path("/tmp")] if task.file_type.kind == "deck" else [],  # noqa: S108
+    )
 
 
 def end_with_caller() -> None:

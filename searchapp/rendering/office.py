@@ -42,7 +42,7 @@ _SAME_WIDTHS = {
 def render_deck(task: RenderTask) -> Iterator[SourceFacts | RenderedPage]:
     """Facts, then every slide in order, hidden ones flagged, with speaker notes.
 
-    Raises FileRejected corrupt_file; RenderFailed office_missing, render_timeout.
+    Raises FileRejected corrupt_file; RenderFailed office_missing, render_timeout, render_crashed.
     """
     program = shutil.which(task.soffice) if task.soffice else None
     with tempfile.TemporaryDirectory() as folder:
@@ -87,24 +87,29 @@ class _Office:
         converted = (self._folder / "deck").with_suffix("." + target.partition(":")[0])
         if converted == self._deck:
             return self._deck
-        self._run(target)
+        status = self._run(target)
         if not converted.is_file():
-            raise FileRejected(
-                "corrupt_file",
-                f"LibreOffice cannot open this {self._task.file_type.label}. "
-                "Open it in the program it comes from and save it anew.",
-            )
+            raise self._failure(status)
         return converted
 
-    def _run(self, target: str) -> None:
+    def _failure(self, status: int) -> FileRejected | RenderFailed:
+        """LibreOffice ends normally on a file it cannot load; another status is its own trouble."""
+        label = self._task.file_type.label
+        advice = "Open it in the program it comes from and save it anew."
+        if status == 0:
+            return FileRejected("corrupt_file", f"LibreOffice cannot open this {label}. {advice}")
+        reason = f"LibreOffice ended with status {status} on this {label}. {advice}"
+        return RenderFailed("render_crashed", reason, retryable=True)
+
+    def _run(self, target: str) -> int:
         command = [
             str(self._program),
             f"-env:UserInstallation={self._profile.as_uri()}",
             *("--headless", "--norestore", "--nolockcheck", "--nodefault"),
             *("--convert-to", target, "--outdir", str(self._folder), str(self._deck)),
         ]
-        if self._status(command) == _RESTART_STATUS:
-            self._status(command)
+        status = self._status(command)
+        return self._status(command) if status == _RESTART_STATUS else status
 
     def _status(self, command: list[str]) -> int:
         seconds = self._task.limits.office_seconds
