@@ -1,0 +1,88 @@
+"""What is said to people in words: marks in text, reasons of a hit, names of steps and sizes.
+
+Document text is untrusted: whatever leaves here as SafeString was escaped here.
+"""
+
+import re
+from collections.abc import Mapping
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+_CJK = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
+_WORD = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
+# Words that stand on every page: marking them would hide those that matter.
+_COMMON = re.compile(
+    "a|about|an|and|any|are|as|at|be|by|can|could|did|do|does|for|from|had|has|have|how|i|if|in|"
+    "into|is|it|its|me|my|no|not|of|on|or|our|should|so|some|than|that|the|their|them|then|there|"
+    "these|they|this|those|to|us|was|we|were|what|when|where|which|who|why|will|with|you|your"
+)
+
+
+def query_pattern(query: str) -> re.Pattern[str] | None:
+    """What to mark for a query: its telling words, from the start of a word on, endings open."""
+    words = {word.lower() for word in _WORD.findall(query)}
+    words = {word for word in words if not _COMMON.fullmatch(word) and len(word) > 1}
+    if not words:
+        return None
+    alternatives = "|".join(sorted((_open_ended(word) for word in words), key=len, reverse=True))
+    return re.compile(alternatives, re.IGNORECASE)
+
+
+def _open_ended(word: str) -> str:
+    if re.match(rf"[{_CJK}]", word):
+        return re.escape(word)
+    stem = word[: max(4, len(word) - 2)]
+    ending = r"\w*" if len(word) > 3 else r"\b"
+    return rf"\b{re.escape(stem)}{ending}"
+
+
+def marked(text: str, query: str) -> SafeString:
+    """`text` escaped, the words of `query` inside <mark>."""
+    pattern = query_pattern(query)
+    if pattern is None:
+        return format_html("{}", text)
+    pieces, end = [], 0
+    for match in pattern.finditer(text):
+        pieces.append(format_html("{}<mark>{}</mark>", text[end : match.start()], match.group()))
+        end = match.end()
+    pieces.append(format_html("{}", text[end:]))
+    return format_html_join("", "{}", ((piece,) for piece in pieces))
+
+
+def has_marks(text: str, query: str) -> bool:
+    """Whether `marked` would mark anything."""
+    pattern = query_pattern(query)
+    return pattern is not None and pattern.search(text) is not None
+
+
+def reason_line(reasons: Mapping[str, object]) -> str:
+    """Why a page was found: `meaning 0.62 · words 2nd`. Keys: lanes (text, image) and `words`."""
+    said = []
+    for key, name in (("text", "meaning"), ("image", "picture")):
+        lane = reasons.get(key)
+        if isinstance(lane, Mapping):
+            said.append(f"{name} {float(lane['score']):.2f}")
+    words = reasons.get("words")
+    if isinstance(words, Mapping):
+        said.append(f"words {ordinal(int(words['rank']))}")
+    return " · ".join(said)
+
+
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th ... 11th, 21st."""
+    if number % 100 in (11, 12, 13):
+        return f"{number}th"
+    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"
+
+
+def page_word(kind: str) -> str:
+    """What people call a page of this kind of document."""
+    return {"deck": "slide", "image": "image"}.get(kind, "page")
+
+
+def alt_text(title: str, number: int, text: str) -> str:
+    """The alternative text of a page's picture: where it is from and how its text begins."""
+    words = " ".join(text.split())
+    beginning = words[:200] + ("…" if len(words) > 200 else "")
+    return f"{title}, page {number}" + (f": {beginning}" if beginning else ", without text")
