@@ -18,6 +18,8 @@ from .types import RenderedPage, RenderTask, SourceFacts
 # What Pillow's decoders raise on damaged files.
 DECODE_ERRORS = (OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, OverflowError)
 _BITS_PER_SAMPLE = 258
+# Scientific cameras fill 4 of 16 bits: below this share of the range a picture is stretched.
+_DARKEST_SHARE = 16
 _RESIZABLE = frozenset({"L", "RGB", "RGBA", "CMYK", "LA", "La", "RGBa", "YCbCr"})
 
 
@@ -126,15 +128,14 @@ def _plain_depth(image: Image.Image) -> Image.Image:
 
 
 def _to_8_bits(image: Image.Image) -> Image.Image:
-    """16 bits scaled by their declared depth; 32-bit and float values by what occurs in them."""
-    low, high = 0.0, 65_535.0
+    """Scaled by the declared depth; by what occurs where that would be all but black."""
+    low, high = (float(value) for value in image.getextrema())  # type: ignore[arg-type]
     if image.mode.startswith("I;16"):
-        tags = getattr(image, "tag_v2", {})
-        bits = tags.get(_BITS_PER_SAMPLE, (16,))[0]
-        high = float((1 << bits) - 1) if 8 <= bits <= 16 else high
+        bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (16,))[0]
+        brightest = float((1 << min(max(bits, 8), 16)) - 1)
+        if high * _DARKEST_SHARE >= brightest:
+            low, high = 0.0, brightest
         image = image.convert("I")
-    elif image.format != "PNG":
-        low, high = (float(value) for value in image.getextrema())  # type: ignore[arg-type]
     scale = 255 / (high - low or 1.0)
     return image.point(lambda value: value * scale + (0.5 - low * scale)).convert("L")
 

@@ -18,6 +18,7 @@ from .confinement import end_with_caller
 from .deck_source import DeckSource, Slide, read_deck_source
 from .office_fallback import can_draw, draw_deck
 from .pdf import render_pdf_file
+from .titles import clean_title
 from .types import RenderedPage, RenderTask, SourceFacts
 
 _PDF_FILTER = "pdf:impress_pdf_Export:" + json.dumps(
@@ -171,7 +172,7 @@ def _facts(facts: SourceFacts, source: DeckSource | None) -> SourceFacts:
     if missing := _missing_fonts(source.fonts):
         names = ", ".join(missing[:MAX_FONTS_NAMED])
         notices.append(f"Fonts that are not installed here were replaced: {names}.")
-    return SourceFacts(facts.page_count, source.title or facts.title, tuple(notices))
+    return SourceFacts(facts.page_count, clean_title(source.title) or facts.title, tuple(notices))
 
 
 def _missing_fonts(fonts: frozenset[str]) -> list[str]:

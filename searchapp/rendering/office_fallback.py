@@ -27,8 +27,12 @@ _NOTICE = (
     "LibreOffice is not installed: the slides were drawn from their texts, tables and pictures "
     "only. Install it and render again to see them as they are."
 )
-_DECK_ERRORS = (PythonPptxError, KeyError, ValueError, AttributeError, TypeError, OSError)
+_DECK_ERRORS = (
+    *(PythonPptxError, KeyError, ValueError, AttributeError, TypeError, OSError),
+    NotImplementedError,
+)
 _SHOW_WITH_MACROS = "application/vnd.ms-powerpoint.slideshow.macroEnabled.main+xml"
+_C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 _POINT = 12_700  # English Metric Units a point
 _TITLE_POINTS, _BODY_POINTS = 36, 18
 _TITLES = ("TITLE", "CENTER_TITLE", "VERTICAL_TITLE")
@@ -187,7 +191,14 @@ def _default_points(shape: Any) -> float:
 
 
 def _chart_words(chart: Any) -> str:
-    title = chart.chart_title.text_frame.text if chart.has_title else ""
-    series = [series.name for plot in chart.plots for series in plot.series]
-    categories = [str(name) for plot in chart.plots for name in plot.categories]
-    return "\n".join(line for line in (title, ", ".join(series), ", ".join(categories)) if line)
+    """Titles, series and categories, from the XML: python-pptx knows not every kind of chart."""
+    space = chart._chartSpace
+    lines = ["".join(part.itertext()) for part in space.iter(f"{_C}title")]
+    for kind in ("tx", "cat"):
+        values = [v.text or "" for s in space.iter(f"{_C}ser") for v in _values(s, kind)]
+        lines.append(", ".join(dict.fromkeys(values)))
+    return "\n".join(filter(str.strip, lines))
+
+
+def _values(series: Any, kind: str) -> list[Any]:
+    return [value for part in series.findall(f"{_C}{kind}") for value in part.iter(f"{_C}v")]

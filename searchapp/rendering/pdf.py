@@ -14,11 +14,11 @@ from searchapp.errors import FileRejected
 
 from .pdf_text import read_text_layer
 from .renditions import failed_page, fitted_size, write_page
+from .titles import clean_title
 from .types import RenderedPage, RenderTask, SourceFacts
 
 # A stamp-sized page gains nothing from more than this many pixels a point (720 dpi).
 MAX_SCALE = 10.0
-MAX_TITLE_CHARS = 300
 
 
 def render_pdf(task: RenderTask) -> Iterator[SourceFacts | RenderedPage]:
@@ -34,7 +34,9 @@ def render_pdf_file(source: Path, task: RenderTask) -> Iterator[SourceFacts | Re
     with open_pdf(source) as document:
         claimed = len(document)
         count = _usable_count(document, claimed, task.limits.max_pages)
-        yield SourceFacts(count, _title(document), _count_notices(claimed, count))
+        yield SourceFacts(
+            count, clean_title(document.get_metadata_value("Title")), _count_notices(claimed, count)
+        )
         for number in range(1, count + 1):
             if number not in task.skip:
                 yield _render_page(document, number, task)
@@ -90,11 +92,6 @@ def _count_notices(claimed: int, count: int) -> tuple[str, ...]:
     if claimed == count:
         return ()
     return (f"The file claims {claimed} pages, but only {count} exist.",)
-
-
-def _title(document: pdfium.PdfDocument) -> str:
-    title = document.get_metadata_value("Title")
-    return "".join(c for c in title if c.isprintable()).strip()[:MAX_TITLE_CHARS]
 
 
 def _render_page(document: pdfium.PdfDocument, number: int, task: RenderTask) -> RenderedPage:

@@ -63,7 +63,7 @@ def make_pdf(
     if password is not None:
         encryption = StandardEncryption(password, **owner)
     sheet = canvas.Canvas(str(path), pagesize=(298, 420), encrypt=encryption)
-    sheet.setTitle("Rotor manual")
+    sheet.setTitle("Microsoft Word - Rotor manual")
     for text in texts:
         sheet.setPageRotation(rotation)
         sheet.drawString(20, 270, text)

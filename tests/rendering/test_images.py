@@ -61,6 +61,11 @@ def test_sixteen_bits_and_float_keep_their_greys(tmp_path: Path) -> None:
         assert nearly(
             picture_of(render_here(tmp_path / name)[1][0]).getpixel((9, 9)), (128,) * 3, 3
         )
+    dim = struct.pack("<20H", *[300] * 10, *[700] * 10) * 20
+    Image.frombytes("I;16", (20, 20), dim).save(tmp_path / "dim.tif")
+    picture = picture_of(render_here(tmp_path / "dim.tif")[1][0])
+    assert nearly(picture.getpixel((2, 9)), (0, 0, 0))
+    assert nearly(picture.getpixel((17, 9)), (255, 255, 255))
     ramp = Image.new("F", (2, 1))
     ramp.putdata([-5.0, 1e6])
     ramp.resize((40, 20), Image.Resampling.NEAREST).save(tmp_path / "c.tif")
