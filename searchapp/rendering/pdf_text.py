@@ -6,6 +6,7 @@ right-to-left text included); only presentation forms such as ligatures are spel
 
 import ctypes
 import re
+import struct
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -64,8 +65,8 @@ def read_text_layer(page: pdfium.PdfPage, max_chars: int) -> TextLayer:
 def _raw_text(text_page: pdfium.PdfTextPage, max_chars: int) -> str:
     """One character for each of PDFium's, so that an index into it is an index into the page."""
     count = min(text_page.count_chars(), max_chars)
-    code_at = pdfium_c.FPDFText_GetUnicode
-    codes = [code_at(text_page, index) for index in range(count)]
+    code_at, handle = pdfium_c.FPDFText_GetUnicode, text_page.raw
+    codes = [code_at(handle, index) for index in range(count)]
     return "".join(chr(code) if code <= 0x10FFFF else "\ufffd" for code in codes)
 
 
@@ -81,32 +82,27 @@ def _clean(text: str) -> str:
 
 
 def _words(raw: str, text_page: pdfium.PdfTextPage, fractions: "_PageFractions") -> Iterator[Word]:
-    rect = pdfium_c.FS_RECTF()
+    boxes = _char_boxes(text_page, len(raw))
     for word in _WORD.finditer(raw):
         text = _clean(_joined(word[0]))
-        if not text:
-            continue
-        for fragment in _FRAGMENT.finditer(raw, *word.span()):
-            box = _union(text_page, fragment.start(), fragment.end(), rect)
-            seen = fractions.visible(box) if box else None
+        for fragment in _FRAGMENT.finditer(raw, *word.span()) if text else ():
+            seen = fractions.visible(_union(boxes[fragment.start() : fragment.end()]))
             if seen:
                 yield Word(text, *seen)
 
 
-def _union(
-    text_page: pdfium.PdfTextPage, start: int, end: int, rect: pdfium_c.FS_RECTF
-) -> Box | None:
-    """Left, bottom, right, top around characters start..end, in page units."""
-    pointer, box_of = ctypes.byref(rect), pdfium_c.FPDFText_GetLooseCharBox
-    boxes = [
-        (rect.left, rect.bottom, rect.right, rect.top)
-        for index in range(start, end)
-        if box_of(text_page, index, pointer)
-    ]
-    if not boxes:
-        return None
-    lefts, bottoms, rights, tops = zip(*boxes, strict=True)
-    return min(lefts), min(bottoms), max(rights), max(tops)
+def _char_boxes(text_page: pdfium.PdfTextPage, count: int) -> list[Box]:
+    """Left, top, right, bottom of every character in page units, as high as its font."""
+    rects = (pdfium_c.FS_RECTF * count)()
+    handle, box_of, pointer_to = text_page.raw, pdfium_c.FPDFText_GetLooseCharBox, ctypes.byref
+    for index, rect in enumerate(rects):
+        box_of(handle, index, pointer_to(rect))
+    return list(struct.iter_unpack("=4f", rects))
+
+
+def _union(boxes: list[Box]) -> Box:
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return min(lefts), max(tops), max(rights), min(bottoms)
 
 
 class _PageFractions:
@@ -126,9 +122,10 @@ class _PageFractions:
 
     def visible(self, box: Box) -> Box | None:
         """The part of a box inside the page as x0, y0, x1, y1; None when nothing of it is."""
-        corners = [self._point(x, y) for x in (box[0], box[2]) for y in (box[1], box[3])]
-        x0, x1 = _clipped_range([x for x, _ in corners])
-        y0, y1 = _clipped_range([y for _, y in corners])
+        # Pages turn by quarters only, so two opposite corners make the box.
+        one, other = self._point(box[0], box[1]), self._point(box[2], box[3])
+        x0, x1 = _clipped_range(one[0], other[0])
+        y0, y1 = _clipped_range(one[1], other[1])
         return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
 
     def _point(self, x: float, y: float) -> tuple[float, float]:
@@ -138,8 +135,8 @@ class _PageFractions:
         )
 
 
-def _clipped_range(values: list[float]) -> tuple[float, float]:
-    return round(max(0.0, min(values)), 5), round(min(1.0, max(values)), 5)
+def _clipped_range(one: float, other: float) -> tuple[float, float]:
+    return round(max(0.0, min(one, other)), 5), round(min(1.0, max(one, other)), 5)
 
 
 def _is_readable(raw: str, text_page: pdfium.PdfTextPage) -> bool:
@@ -148,7 +145,7 @@ def _is_readable(raw: str, text_page: pdfium.PdfTextPage) -> bool:
     if not visible or bad > MAX_BAD_SHARE * len(visible):
         return False
     sample = visible[:: max(1, len(visible) // _MAP_ERROR_SAMPLES)]
-    unmapped = sum(pdfium_c.FPDFText_HasUnicodeMapError(text_page, i) == 1 for i in sample)
+    unmapped = sum(pdfium_c.FPDFText_HasUnicodeMapError(text_page.raw, i) == 1 for i in sample)
     return bool(unmapped <= MAX_BAD_SHARE * len(sample))
 
 
