@@ -24,7 +24,14 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = ApiKey
-        fields = ("name", "user", "scopes", "collections", "expires_at")
+        fields = ("name", "user", "scopes", "is_bound", "collections", "expires_at")
+
+    def clean(self) -> dict[str, Any]:
+        """Raises ValidationError for collections that would bound nothing."""
+        values: dict[str, Any] = super().clean() or {}
+        if values.get("collections") and not values.get("is_bound"):
+            self.add_error("is_bound", "Tick this, or choose no collections.")
+        return values
 
 
 @admin.register(ApiKey, site=site)
@@ -40,7 +47,7 @@ class ApiKeyAdmin(RowAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """What only a stored key has comes when it is stored."""
-        chosen = ("name", "user", "scopes", "collections", "expires_at")
+        chosen = ("name", "user", "scopes", "is_bound", "collections", "expires_at")
         return (*chosen, "prefix", "created_at", "last_used_at") if obj else chosen
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:

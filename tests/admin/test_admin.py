@@ -10,11 +10,12 @@ from django.contrib import admin as django_admin
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.db import connection
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from searchapp import access, indexing, jobs
+from searchapp.admin.site import navigation
 from searchapp.models import ApiKey, Collection, Document, Embedding, Job, Membership, Page
 from searchapp.models.literals import bits_literal, vector_literal
 from tests.admin.conftest import document_make
@@ -278,7 +279,7 @@ def test_index_list_counts_its_partition(admin: Client, document: Document) -> N
 def test_the_secret_of_a_key_is_shown_once(
     admin: Client, alice: User, collection: Collection
 ) -> None:
-    data = {
+    data: dict[str, object] = {
         "name": "robot",
         "user": alice.pk,
         "scopes": ["search"],
@@ -286,6 +287,9 @@ def test_the_secret_of_a_key_is_shown_once(
         "expires_at_0": "2100-01-01",
         "expires_at_1": "00:00:00",
     }
+    refused = admin.post(url("apikey", "add"), data).content.decode()
+    assert "Tick this, or choose no collections." in refused
+    data["is_bound"] = "on"
     body = admin.post(url("apikey", "add"), data, follow=True).content.decode()
     secret = re.search(r"sk_[\w-]{40,}", body)
     assert secret is not None
@@ -332,3 +336,12 @@ def test_users_are_made_with_a_password(admin: Client, client: Client) -> None:
     }
     assert admin.post(url("user", "add"), data).status_code == 302
     assert client.login(username="carol", password="a-long-enough-one")
+
+
+def test_sidebar_links_open(admin: Client, alice: User, rf: RequestFactory) -> None:
+    request = rf.get("/admin/")
+    request.user = alice
+    links = [item["link"] for group in navigation(request) for item in group["items"]]
+    assert reverse("admin:index") in links
+    for link in links:
+        assert admin.get(link).status_code == 200, link
