@@ -132,6 +132,11 @@ class Scheduler:
             left = [*lane.arrived, *(waiting for batch in lane.planned for waiting in batch)]
             _fail(left, EngineUnavailable("the engine is shutting down"))
 
+    @property
+    def is_closed(self) -> bool:
+        """True from the moment `close` was called."""
+        return self._closed
+
     def counters(self) -> SchedulerCounters:
         """Totals since start, and the queue lengths now."""
         with self._changed:

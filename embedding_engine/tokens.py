@@ -57,7 +57,9 @@ class WordPieceTokenizer:
         self._tokenizer.encode_special_tokens = True
 
     def encode(self, text: str) -> Tokens:
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        # Half a surrogate pair is legal in JSON but not in UTF-8: one "?" keeps the spans right.
+        clean = text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+        encoding = self._tokenizer.encode(clean, add_special_tokens=False)
         return Tokens(
             tuple(encoding.ids),
             tuple(encoding.offsets),

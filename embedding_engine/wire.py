@@ -20,7 +20,7 @@ from embedding_engine.errors import (
     Unauthorized,
 )
 from embedding_engine.images import image_facts, image_from_data_uri
-from embedding_engine.quantization import EMBEDDING_TYPES, int8_range, quantised
+from embedding_engine.quantization import EMBEDDING_TYPES, quantised
 from embedding_engine.registry import ACTIVE_ALIASES, ModelSpec
 from embedding_engine.types import (
     EmbeddingType,
@@ -115,7 +115,7 @@ def parse_embed_body(body: object, *, spec: ModelSpec, is_model_required: bool =
 
 def embed_response(call: EmbedCall, result: EmbedResult, *, spec: ModelSpec) -> dict[str, Any]:
     """The body of a 200: the asked types only, in input order."""
-    value_range = int8_range(spec.int8_scale, result.vectors.shape[1])
+    value_range = spec.int8_ranges[result.vectors.shape[1]]
     billed: dict[str, int] = {
         "input_tokens": result.text_tokens,
         "image_tokens": result.image_tokens,

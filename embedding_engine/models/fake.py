@@ -52,6 +52,8 @@ def _seeds(part: CutText | CutImage) -> list[bytes]:
     if isinstance(part, CutText):
         spans = part.tokens.spans
         start = spans[0][0] if spans else 0
-        return [part.text[a - start : b - start].lower().encode() for a, b in spans]
+        return [
+            part.text[a - start : b - start].lower().encode("utf-8", "replace") for a, b in spans
+        ]
     pixels = decoded_image(part.part.content).resize((4, 4))
     return [b"image:" + bytes(value // 32 for value in pixels.tobytes())]
