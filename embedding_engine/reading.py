@@ -23,7 +23,7 @@ from embedding_engine.types import Reading, Word
 
 # Figures behind these: docs/decisions/0001-builtin-model.md.
 MAX_SIDE = 1_600
-DETECTOR_SIDE = 1_120
+DETECTOR_SIDE = 1_280
 RECOGNITION_BATCH = 1
 THREADS = 2
 MIN_SCORE = 0.6
@@ -47,7 +47,7 @@ def read(image: Image.Image | bytes, *, urgent: bool = False) -> Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class Line:
     """One line of text; box in fractions of the picture."""
 
     words: tuple[Word, ...]
@@ -103,14 +103,14 @@ def _turn(*, urgent: bool) -> Iterator[None]:
             _changed.notify_all()
 
 
-def _lines(found: Any, width: int, height: int) -> list[_Line]:
+def _lines(found: Any, width: int, height: int) -> list[Line]:
     if found.txts is None:
         return []
     lines = []
     for box, text, words in zip(found.boxes, found.txts, found.word_results, strict=True):
         whole = _word(text, box, width, height)
         parts = tuple(_word(part, corners, width, height) for part, _, corners in words)
-        lines.append(_Line(parts or (whole,), whole.x0, whole.y0, whole.x1, whole.y1))
+        lines.append(Line(parts or (whole,), whole.x0, whole.y0, whole.x1, whole.y1))
     return lines
 
 
@@ -120,13 +120,13 @@ def _word(text: str, corners: Any, width: int, height: int) -> Word:
     return Word(text, float(x0), float(y0), float(x1), float(y1))
 
 
-def _reading(lines: Sequence[_Line]) -> Reading:
+def _reading(lines: Sequence[Line]) -> Reading:
     ordered = reading_order(lines)
     text = "\n".join(" ".join(word.text for word in line.words) for line in ordered)
     return Reading(text, tuple(word for line in ordered for word in line.words))
 
 
-def reading_order(lines: Sequence[_Line]) -> list[_Line]:
+def reading_order(lines: Sequence[Line]) -> list[Line]:
     """Lines as one reads them: the picture is cut at empty bands, columns before rows (XY cut).
 
     What no band divides goes from top to bottom, lines of one height from left to right.
@@ -140,9 +140,9 @@ def reading_order(lines: Sequence[_Line]) -> list[_Line]:
     return _top_to_bottom(lines)
 
 
-def _divided(lines: Sequence[_Line], axis: str, gap: float) -> list[list[_Line]]:
+def _divided(lines: Sequence[Line], axis: str, gap: float) -> list[list[Line]]:
     """Groups with an empty band wider than `gap` between them, along one axis."""
-    parts: list[list[_Line]] = []
+    parts: list[list[Line]] = []
     end = 0.0
     for line in sorted(lines, key=lambda line: float(getattr(line, f"{axis}0"))):
         start = float(getattr(line, f"{axis}0"))
@@ -154,9 +154,9 @@ def _divided(lines: Sequence[_Line], axis: str, gap: float) -> list[list[_Line]]
     return parts
 
 
-def _top_to_bottom(lines: Sequence[_Line]) -> list[_Line]:
+def _top_to_bottom(lines: Sequence[Line]) -> list[Line]:
     half = _line_height(lines) / 2
-    rows: list[list[_Line]] = []
+    rows: list[list[Line]] = []
     for line in sorted(lines, key=lambda line: line.y0):
         if rows and line.y0 - rows[-1][0].y0 < half:
             rows[-1].append(line)
@@ -165,5 +165,5 @@ def _top_to_bottom(lines: Sequence[_Line]) -> list[_Line]:
     return [line for row in rows for line in sorted(row, key=lambda line: line.x0)]
 
 
-def _line_height(lines: Sequence[_Line]) -> float:
+def _line_height(lines: Sequence[Line]) -> float:
     return median(line.y1 - line.y0 for line in lines)

@@ -19,6 +19,7 @@ from embedding_engine.errors import (
     InputTooLarge,
     InvalidInput,
     ModelNotFound,
+    TooManyTokens,
     Unauthorized,
 )
 from embedding_engine.images import data_uri
@@ -34,7 +35,7 @@ from embedding_engine.types import (
     TextPart,
     Word,
 )
-from embedding_engine.wire import MAX_BODY_BYTES, MAX_INPUTS
+from embedding_engine.wire import MAX_BODY_BYTES, MAX_INPUTS, TOO_MANY_TOKENS
 
 UNIX = "unix://"
 ENGINE_HEADER = "x-embedding-engine"
@@ -158,11 +159,7 @@ class EmbedClient:
     def _send(self, method: str, path: str, **content: Any) -> httpx.Response:
         response = self._request(method, path, **content)
         if response.is_error:
-            error = _ERRORS.get(response.status_code)
-            if error is None:
-                retryable = response.status_code >= 500 or response.status_code == 429
-                error = EngineUnavailable if retryable else EngineError
-            raise error(_message(response))
+            raise _error(response.status_code, _message(response))
         return response
 
     def _request(self, method: str, path: str, **content: Any) -> httpx.Response:
@@ -183,6 +180,14 @@ class EmbedClient:
         if not isinstance(answer, dict):
             raise EngineUnavailable("the server's answer is not a JSON object")
         return answer
+
+
+def _error(status: int, message: str) -> EngineError:
+    if status == 400 and message.startswith(TOO_MANY_TOKENS):
+        return TooManyTokens(message.removeprefix(TOO_MANY_TOKENS))
+    is_retryable = status >= 500 or status == 429
+    kind = _ERRORS.get(status, EngineUnavailable if is_retryable else EngineError)
+    return kind(message)
 
 
 def _message(response: httpx.Response) -> str:

@@ -47,6 +47,7 @@ TRUNCATE: Mapping[str, Truncate] = {
     "RIGHT": "END",
 }
 MAX_PRIORITY = 999
+TOO_MANY_TOKENS = "too many tokens: "
 
 _STATUS: Mapping[type[EngineError], int] = {
     InputTooLarge: 413,
@@ -82,7 +83,7 @@ def error_body(error: EngineError, *, kind: Kind = "inputs") -> dict[str, str]:
     if kind != "inputs" and message.startswith("inputs["):
         message = kind + message.removeprefix("inputs")
     if isinstance(error, TooManyTokens):
-        message = f"too many tokens: {message}"
+        message = TOO_MANY_TOKENS + message
     elif isinstance(error, InvalidInput) and not message.startswith("invalid "):
         message = f"invalid request: {message}"
     return {"id": str(uuid.uuid4()), "message": message}
