@@ -15,8 +15,23 @@ find_python() {
     done
 }
 
-pip_install() { "$python" -m pip install --no-input --disable-pip-version-check -q "$@"; }
+# Two at once would spoil each other's .venv; pip inherits the lock, should only this shell be killed.
+exec 9< "$0"
+if command -v flock >/dev/null 2>&1; then flock 9; fi
 
+# The mark stays when pip is killed or interrupted, not when it says that it failed.
+pip_install() {
+    touch .venv/interrupted
+    status=0
+    "$python" -m pip install --no-input --disable-pip-version-check -q "$@" || status=$?
+    [ "$status" -ge 128 ] || rm -f .venv/interrupted
+    return "$status"
+}
+
+if [ -e .venv/interrupted ]; then
+    echo "The last installation was interrupted: making .venv anew"
+    rm -rf .venv
+fi
 if ! "$python" -m pip --version >/dev/null 2>&1; then
     base=$(find_python)
     if [ -z "$base" ]; then

@@ -4,6 +4,7 @@
 process holds `users.lock` any more, however those processes ended. Knows nothing of its users.
 """
 
+import contextlib
 import os
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import Any
 
 from searchapp.environment import SettingError
 from searchapp.errors import SearchappError
-from searchapp.services.addresses import run_folder
+from searchapp.services.addresses import run_folder, socket_folder
 from searchapp.services.child import birth
 from searchapp.services.locks import Lock
 from searchapp.services.postgres import database_create, is_postgres_ready, postgres_prepare
@@ -53,7 +54,17 @@ def keeper_run(data_dir: Path, names: list[str]) -> int:
         state_write(state_path(data_dir), {"error": str(error)})
         return 1
     state_path(data_dir).unlink(missing_ok=True)
+    _short_folder_remove(data_dir)
     return 0
+
+
+def _short_folder_remove(data_dir: Path) -> None:
+    """Leave no empty socket folder in /tmp; whoever starts next makes it again."""
+    folder = socket_folder(data_dir)
+    if folder != run_folder(data_dir):
+        with contextlib.suppress(OSError):
+            (folder / "pg").rmdir()
+            folder.rmdir()
 
 
 def _users_wait(supervisor: Supervisor, users: Lock) -> None:

@@ -130,7 +130,9 @@ def _identity(data_dir: Path, cluster: Path) -> tuple[tuple[str, ...], tuple[int
                 "postgres_owner",
                 f"{cluster} belongs to {_user_name(owner)}: run as that user or move DATA_DIR",
             )
-        return (), None
+        # initdb wants a name for its user; containers often run under a number without one.
+        is_nameless = _user_name(os.geteuid()).startswith("user ")
+        return (_UNSHARE if is_nameless and _is_unshare_allowed() else ()), None
     if owner in {None, 0} and _is_unshare_allowed():
         return _UNSHARE, None
     if owner == 0:

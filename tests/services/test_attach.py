@@ -148,7 +148,10 @@ def test_a_long_folder_with_spaces_works(tmp_path: Path) -> None:
     with services_attached(ENV, folder):
         assert query(folder, "SELECT 1") == "1"
         assert redis.Redis.from_url(addresses(folder).redis_url).ping()
+        short = socket_folder(folder)
+        assert short.stat().st_mode & 0o777 == 0o700
     assert processes_of(folder) == {}
+    assert not short.exists()
 
 
 def test_a_socket_folder_open_to_others_is_refused(tmp_path: Path) -> None:
@@ -188,9 +191,8 @@ def test_named_services_are_used_and_none_is_started(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can try out another user")
-def test_works_as_an_ordinary_user() -> None:
-    # A child that became another user: the tests themselves may run as root.
-    uid = 64321
+@pytest.mark.parametrize("uid", [65534, 64321], ids=["nobody", "without-a-name"])
+def test_works_as_an_ordinary_user(uid: int) -> None:
     with tempfile.TemporaryDirectory(prefix="attach-user-") as folder:
         os.chown(folder, uid, uid)
         code = (
