@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
+from django.db.models import QuerySet
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -26,12 +27,17 @@ def upload(request: HttpRequest) -> HttpResponseBase:
     if request.method == "POST":
         return _receive(request, actor)
     context = {
-        "collections": access.writable_collections(actor),
+        "collections": _choices(actor),
         "chosen": request.GET.get("collection", ""),
         "visibilities": Collection.Visibility.choices,
         "max_bytes": settings.MAX_UPLOAD,
     }
     return render(request, "upload/page.html", context)
+
+
+def _choices(actor: Actor) -> QuerySet[Collection]:
+    """Where to upload: never into the demo set, whose removal would take the file along."""
+    return access.writable_collections(actor).filter(is_demo=False)
 
 
 def _receive(request: HttpRequest, actor: Actor) -> HttpResponseBase:
@@ -63,5 +69,5 @@ def collection_new(request: HttpRequest) -> HttpResponseBase:
     except SearchappError as error:
         context |= {"error": error, "name": request.POST.get("name", ""), "is_open": True}
         status = error.status
-    context["collections"] = access.writable_collections(actor)
+    context["collections"] = _choices(actor)
     return render(request, "upload/collection.html", context, status=status)

@@ -18,6 +18,9 @@ _COMMON = re.compile(
     "these|they|this|those|to|us|was|we|were|what|when|where|which|who|why|will|with|you|your"
 )
 
+# A page that many others beat by its words was not found for them.
+_TELLING_RANK = 10
+
 
 def query_pattern(query: str) -> re.Pattern[str] | None:
     """What to mark for a query: its telling words, from the start of a word on, endings open."""
@@ -57,15 +60,15 @@ def has_marks(text: str, query: str) -> bool:
 
 
 def reason_line(reasons: Mapping[str, object]) -> str:
-    """Why a page was found: `meaning 0.62 · words 2nd`. Keys: lanes (text, image) and `words`."""
+    """Why a page was found: `meaning 0.62 · words: 2nd`. Keys: lanes (text, image) and `words`."""
     said = []
     for key, name in (("text", "meaning"), ("image", "picture")):
         lane = reasons.get(key)
         if isinstance(lane, Mapping):
             said.append(f"{name} {float(lane['score']):.2f}")
     words = reasons.get("words")
-    if isinstance(words, Mapping):
-        said.append(f"words {ordinal(int(words['rank']))}")
+    if isinstance(words, Mapping) and int(words["rank"]) <= _TELLING_RANK:
+        said.append(f"words: {ordinal(int(words['rank']))}")
     return " · ".join(said)
 
 

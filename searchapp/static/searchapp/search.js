@@ -8,9 +8,11 @@ const preview = document.getElementById("picture-preview");
 const ACCEPTED = input.accept.split(",");
 
 function pictureShow() {
-  URL.revokeObjectURL(preview.src);
   const file = input.files[0];
+  const before = preview.src;
   chip.hidden = !file;
+  preview.removeAttribute("src");
+  if (before) URL.revokeObjectURL(before);
   if (file) preview.src = URL.createObjectURL(file);
 }
 

@@ -45,5 +45,9 @@ document.addEventListener("change", (event) => {
   if (event.target.name === "panel") panel = event.target.value;
   if (event.target.id === "marks-toggle") marks = event.target.checked;
 });
+// After a tab was clicked, the arrow keys turn pages again; reached by keyboard, they move in the tabs.
+document.addEventListener("pointerup", (event) => {
+  if (event.target.closest(".tabs")) setTimeout(() => document.activeElement.blur());
+});
 document.addEventListener("htmx:afterSettle", arrange);
 arrange();
