@@ -135,7 +135,7 @@ def _run_child(task: RenderTask, progress: _Progress) -> Generator[Item]:
         try:
             for line in _lines(process.stdout, progress):
                 yield _decoded(line, task.workdir)
-            _raise_for_exit(process.wait(START_SECONDS), scratch, task)
+            _raise_for_exit(_exit_status(process), scratch, task)
         finally:
             _kill_group(process)
 
@@ -176,6 +176,15 @@ def _read(stream: IO[bytes], selector: selectors.BaseSelector, progress: _Progre
     if not is_ready:
         raise progress.timeout()
     return os.read(stream.fileno(), _CHUNK_BYTES)
+
+
+def _exit_status(process: subprocess.Popen[bytes]) -> int:
+    try:
+        return process.wait(START_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise RenderFailed("render_crashed", "The renderer did not end after its last page.") from (
+            error
+        )
 
 
 def _decoded(line: bytes, workdir: Path) -> Item:
