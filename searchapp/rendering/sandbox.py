@@ -51,7 +51,7 @@ def render(task: RenderTask) -> Iterator[SourceFacts | RenderedPage]:
     progress = _Progress(task)
     for _ in range(MAX_RESTARTS):
         try:
-            yield from progress.news(_run_child(progress.remaining_task(), progress))
+            yield from progress.news(_run_child(progress.next_attempt(), progress))
         except RenderFailed as failure:
             number = progress.page_in_work()
             if number is None or failure.retryable or failure.code not in _PAGE_FAULTS:
@@ -73,10 +73,13 @@ class _Progress:
         self._task = task
         self.facts: SourceFacts | None = None
         self.done: set[int] = set(task.skip)
+        self._has_spoken = False
         self.waited = 0.0
         self.written = 0
 
-    def remaining_task(self) -> RenderTask:
+    def next_attempt(self) -> RenderTask:
+        """The task without what is done, for a child that has not spoken yet."""
+        self._has_spoken = False
         return replace(self._task, skip=frozenset(self.done))
 
     def page_in_work(self) -> int | None:
@@ -90,6 +93,7 @@ class _Progress:
         """The items, facts only once; closes the source when it is closed itself."""
         with closing(items):
             for item in items:
+                self._has_spoken = True
                 if isinstance(item, RenderedPage):
                     self._count(item)
                     yield item
@@ -111,13 +115,13 @@ class _Progress:
         """Seconds to wait for the next message; only waiting counts, not what the caller does."""
         limits = self._task.limits
         before_facts = START_SECONDS + 2 * limits.office_seconds
-        longest = limits.page_seconds if self.facts else before_facts
+        longest = limits.page_seconds if self._has_spoken else before_facts
         return max(0.0, min(limits.wall_seconds - self.waited, longest))
 
     def timeout(self) -> RenderFailed:
         """The error for a wait that was as long as `patience` allows."""
         limits = self._task.limits
-        if self.facts and self.waited < limits.wall_seconds:
+        if self._has_spoken and self.waited < limits.wall_seconds:
             return RenderFailed("page_timeout", f"No page came in {limits.page_seconds} seconds.")
         # A loaded machine may be the reason, so another try is worth it.
         return RenderFailed(
