@@ -128,7 +128,9 @@ USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "searchapp" / "static"]
+# Static files are served straight from the source folders: nothing to collect, nothing to go stale.
 WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
 WHITENOISE_MAX_AGE = 3600
 
 _LOCAL = {

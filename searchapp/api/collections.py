@@ -1,7 +1,7 @@
 """GET and POST /collections."""
 
 from django.http import HttpRequest
-from ninja import Router
+from ninja import Router, Status
 
 from searchapp import access, library
 from searchapp.api.actor import actor_of
@@ -18,11 +18,11 @@ def collection_list(request: HttpRequest) -> list[CollectionOut]:
 
 
 @router.post("/collections", response={201: CollectionOut})
-def collection_create(request: HttpRequest, payload: CollectionIn) -> tuple[int, CollectionOut]:
+def collection_create(request: HttpRequest, payload: CollectionIn) -> Status[CollectionOut]:
     """Make a collection; you become its owner."""
     actor = actor_of(request)
     access.require_scope(actor, "collections")
     row = library.collection_create(
         actor=actor, name=payload.name, slug=payload.slug, visibility=payload.visibility
     )
-    return 201, CollectionOut.from_row(row)
+    return Status(201, CollectionOut.from_row(row))

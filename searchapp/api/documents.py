@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import File, Form, Router
+from ninja import File, Form, Router, Status
 from ninja.files import UploadedFile
 
 from searchapp import access, jobs, library
@@ -26,7 +26,7 @@ def document_create(
     title: Form[str] = "",
     tags: Form[str] = "",
     metadata: Form[str] = "",
-) -> tuple[int, DocumentOut]:
+) -> Status[DocumentOut]:
     """Upload one file. `tags`: commas or a JSON list; `metadata`: a JSON object.
 
     202 with the queued document; 200 with `duplicate: true` when the collection has these bytes.
@@ -47,7 +47,7 @@ def document_create(
     )
     row = _document(actor, uploaded.document.pk)
     status = 202 if uploaded.is_new else 200
-    return status, DocumentOut.from_row(row, duplicate=not uploaded.is_new)
+    return Status(status, DocumentOut.from_row(row, duplicate=not uploaded.is_new))
 
 
 @router.get("/documents", response=DocumentList)
@@ -76,24 +76,24 @@ def document_get(request: HttpRequest, document_id: int) -> DocumentOut:
 
 
 @router.delete("/documents/{int:document_id}", response={204: None})
-def document_delete(request: HttpRequest, document_id: int) -> tuple[int, None]:
+def document_delete(request: HttpRequest, document_id: int) -> Status[None]:
     """Remove a document with its pages, vectors and files."""
     actor = actor_of(request)
     access.require_scope(actor, "upload")
     document = access.visible_document_get(actor, document_id)
     library.document_delete(actor=actor, document=document)
-    return 204, None
+    return Status(204, None)
 
 
 @router.post("/documents/{int:document_id}/retry", response={202: DocumentOut})
-def document_retry(request: HttpRequest, document_id: int) -> tuple[int, DocumentOut]:
+def document_retry(request: HttpRequest, document_id: int) -> Status[DocumentOut]:
     """Try a failed or partial document again."""
     actor = actor_of(request)
     access.require_scope(actor, "upload")
     document = access.visible_document_get(actor, document_id)
     access.require_writable(actor, document)
     jobs.document_retry(document)
-    return 202, DocumentOut.from_row(_document(actor, document_id))
+    return Status(202, DocumentOut.from_row(_document(actor, document_id)))
 
 
 @router.get("/documents/{int:document_id}/pages", response=PageList)

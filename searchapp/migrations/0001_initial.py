@@ -5,7 +5,6 @@ import django.contrib.postgres.fields
 import django.contrib.postgres.indexes
 import django.contrib.postgres.search
 import django.db.models.deletion
-import pgvector.django.halfvec
 from django.conf import settings
 from django.db import migrations, models
 
@@ -21,19 +20,6 @@ class Migration(migrations.Migration):
 
     operations = [
         VectorExtension(),
-        migrations.CreateModel(
-            name='Embedding',
-            fields=[
-                ('pk', models.CompositePrimaryKey('page_id', 'lane', 'position', 'index_id', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('lane', models.CharField(choices=[('image', 'Image'), ('text', 'Text')], max_length=5)),
-                ('position', models.SmallIntegerField()),
-                ('vec', pgvector.django.halfvec.HalfVectorField()),
-            ],
-            options={
-                'db_table': 'searchapp_embedding',
-                'managed': False,
-            },
-        ),
         migrations.CreateModel(
             name='Collection',
             fields=[

@@ -36,8 +36,8 @@ class Index(models.Model):
 class Embedding(models.Model):
     """One unit of a page: sign bits for the prefilter, half floats for the rerank.
 
-    Unmanaged: LIST-partitioned by index, key (page, lane, position, index). `bits` is `varbit`;
-    each partition has its HNSW index on `bits::bit(D)`.
+    Made in SQL: LIST-partitioned by index, key (page, lane, position, index). `bits` (`varbit`) is
+    known to SQL only; each partition has its HNSW index on `bits::bit(D)`.
     """
 
     class Lane(models.TextChoices):
@@ -51,7 +51,3 @@ class Embedding(models.Model):
     index = models.ForeignKey(Index, on_delete=models.DO_NOTHING, related_name="embeddings")
     collection = models.ForeignKey(Collection, on_delete=models.DO_NOTHING, related_name="+")
     vec = HalfVectorField()
-
-    class Meta:
-        managed = False
-        db_table = "searchapp_embedding"
