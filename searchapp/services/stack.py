@@ -6,6 +6,7 @@ workers and beat. Knows their command lines and nothing of what they do.
 
 import ipaddress
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -63,9 +64,14 @@ def state_path(data_dir: Path) -> Path:
     return run_folder(data_dir) / "up.json"
 
 
+def hold_folder(data_dir: Path) -> Path:
+    """Files in it name the children to be kept stopped; emptied by each `up`."""
+    return run_folder(data_dir) / "hold"
+
+
 def hold_path(data_dir: Path, name: str) -> Path:
     """While this file exists, `up` keeps the child `name` stopped."""
-    return run_folder(data_dir) / "hold" / name
+    return hold_folder(data_dir) / name
 
 
 def stack_run(stack: Stack) -> None:
@@ -85,6 +91,7 @@ def stack_run(stack: Stack) -> None:
         )
     try:
         port_check(stack.env["HOST"], stack.env["PORT"])
+        shutil.rmtree(hold_folder(stack.data_dir), ignore_errors=True)
         with services_attached(stack.env, stack.data_dir) as attachment:
             _Run(stack, addresses, attachment).run()
     finally:

@@ -59,6 +59,13 @@ def test_a_bad_setting_is_one_line(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_setting_that_a_check_refuses_stops_the_start_with_a_hint(tmp_path: Path) -> None:
+    done = manage("up", DATA_DIR=str(tmp_path), PORT=str(port_free()), EMBEDDING_MODEL="none")
+    assert done.returncode == 1
+    assert "Set EMBEDDING_MODEL to one of" in done.stderr
+    assert not (tmp_path / "postgres").exists()
+
+
 def test_doctor_lists_what_is_needed_and_starts_nothing(tmp_path: Path) -> None:
     done = manage("doctor", "--json", DATA_DIR=str(tmp_path))
     found = {one["name"]: one for one in json.loads(done.stdout)}

@@ -15,7 +15,7 @@ from embedding_engine.errors import EngineError
 from embedding_engine.registry import model_spec
 from embedding_engine.weights import check_files, model_folder
 from searchapp.rendering.sandbox import protections
-from searchapp.services.checkup import Finding, findings
+from searchapp.services.checkup import Finding, Level, findings
 
 _MARKS = {"ok": "ok", "warning": "WARNING", "missing": "MISSING"}
 
@@ -55,7 +55,7 @@ def _findings() -> Iterator[Finding]:
         state = "stands" if wall.active else "not here"
         yield Finding(f"sandbox: {wall.name}", "ok" if wall.active else "warning", state, wall.hint)
     for message in run_checks():
-        level = "missing" if message.is_serious() else "warning"
+        level: Level = "missing" if message.is_serious() else "warning"
         yield Finding(message.id or "check", level, message.msg, message.hint or "")
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
+from django.db.backends.postgresql.base import DatabaseWrapper
 
 from searchapp.errors import SearchappError
 from searchapp.services.stack import AlreadyRunning, Stack, stack_run
@@ -16,8 +17,6 @@ class Command(BaseCommand):
     """Exit status: 0 after Ctrl-C or SIGTERM, 3 when it already runs, 1 when it cannot start."""
 
     help = "Start database, Redis, engine, web server, workers and beat; Ctrl-C stops them all."
-    # Checks read the database, which is not there yet; `doctor` and the children run them.
-    requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         stack = Stack(
@@ -46,4 +45,5 @@ class Command(BaseCommand):
             # The pool's threads must be gone before the next child is forked.
             for connection in connections.all(initialized_only=True):
                 connection.close()
-                connection.close_pool()
+                if isinstance(connection, DatabaseWrapper):
+                    connection.close_pool()
