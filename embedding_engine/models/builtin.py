@@ -47,6 +47,8 @@ class BuiltinModel(Model):
         self._autocast = _is_autocast(dtype, self._device)
         self._tokenizer = load_tokenizer(spec.name)
         self._bert = _load_bert(folder).to(self._device)
+        if self._autocast:
+            _halve_linear_weights(self._bert)
 
     def prepare(
         self, item: EmbedInput, *, input_type: InputType, max_tokens: int, truncate: Truncate
@@ -115,6 +117,13 @@ def _load_bert(folder: Path) -> Any:
     kept.pop("embeddings.position_ids", None)
     bert.load_state_dict(kept, strict=True)
     return bert.eval()
+
+
+def _halve_linear_weights(bert: torch.nn.Module) -> None:
+    """What autocast would do anew at each call; layer norms and sums stay in float32."""
+    for module in bert.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.to(torch.bfloat16)
 
 
 def _padded(windows: Sequence[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
