@@ -24,7 +24,8 @@ def documents(request: HttpRequest) -> HttpResponseBase:
     """All visible documents, filtered by collection and status."""
     actor = Actor.from_user(request.user)
     chosen = {name: request.GET.get(name, "") for name in ("collection", "status")}
-    found = library.document_list(actor, **chosen)
+    # Counting groups the rows, and then the model's own order does not apply.
+    found = library.document_list(actor, **chosen).order_by("-created_at", "-pk")
     listed = Paginator(found, DOCUMENTS_A_PAGE).get_page(request.GET.get("at"))
     first_pages = _first_pages(actor, [document.pk for document in listed])
     writable = _writable_ids(actor)

@@ -1,0 +1,120 @@
+"""The search page: words, pictures, filters, fragments, and errors in words."""
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from searchapp.models import Collection, Document, Page
+from searchapp.web.asked import MAX_PICTURE
+from tests.app.conftest import People, ingested, pdf_make, png_make
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+
+
+def test_finds_the_page_and_says_why(page: Page, bob: Client) -> None:
+    response = bob.get("/?q=paid+vacation+of+employees")
+    card = response.context["cards"][0]
+    assert card.hit.page == page
+    assert card.url == f"/pages/{page.pk}?q=paid+vacation+of+employees"
+    assert card.place == "page 2 of 3"
+    assert card.reason.startswith("meaning 0.")
+    assert card.reason.endswith("words: 1st")
+    text = response.content.decode()
+    assert "<mark>vacation</mark>" in text
+    assert "3 pages searched" in text
+    assert f'src="/api/v1/pages/{page.pk}/image"' in text
+
+
+def test_also_links_lead_to_the_other_pages(report: Document, bob: Client) -> None:
+    card = bob.get("/?q=vacation").context["cards"][0]
+    others = report.pages.exclude(pk=card.hit.page.pk)
+    assert {link.url for link in card.also} == {f"/pages/{p.pk}?q=vacation" for p in others}
+
+
+def test_all_pages_are_ungrouped(report: Document, bob: Client) -> None:
+    assert len(bob.get("/?q=vacation").context["cards"]) == 1
+    assert len(bob.get("/?q=vacation&view=pages").context["cards"]) == 3
+
+
+def test_document_text_is_escaped(people: People, bob: Client) -> None:
+    ingested(people, pdf_make(["<script>alert(1)</script> vacation & holiday"]), "evil<b>.pdf")
+    text = bob.get("/?q=vacation+script").content.decode()
+    assert "<script>alert" not in text
+    assert "&lt;<mark>script</mark>&gt;" in text
+    assert "evil<b>" not in text
+
+
+def test_htmx_gets_only_the_results(report: Document, bob: Client) -> None:
+    part = bob.get("/?q=vacation", headers=HTMX).content.decode()
+    assert "<html" not in part
+    assert 'class="cards"' in part
+    back = {"HX-Request": "true", "HX-History-Restore-Request": "true"}
+    assert "<html" in bob.get("/?q=vacation", headers=back).content.decode()
+
+
+def test_picture_and_words_together(people: People, report: Document, bob: Client) -> None:
+    drawn = ingested(people, png_make("Emergency exit plan"), "exit.png")
+    picture = SimpleUploadedFile("q.png", png_make("Emergency exit plan"), "image/png")
+    found = bob.post("/", {"picture": picture}, headers=HTMX)
+    assert found.context["cards"][0].hit.page.document == drawn
+    assert found["HX-Push-Url"] == "false"
+    picture.seek(0)
+    both = bob.post("/", {"q": "emergency exit", "picture": picture}, headers=HTMX)
+    assert both.context["cards"][0].hit.page.document == drawn
+
+
+@pytest.mark.parametrize("content", [b"not a picture", b"\0" * (MAX_PICTURE + 1)])
+def test_bad_pictures_are_refused_in_words(content: bytes, people: People, bob: Client) -> None:
+    response = bob.post("/", {"picture": SimpleUploadedFile("q.png", content)}, headers=HTMX)
+    assert response.status_code == 422
+    assert 'role="alert"' in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status"),
+    [
+        ("q=x&collection=nowhere", 422),
+        ("q=x&type=nothing", 422),
+        ("q=x&view=circle", 422),
+        ("q=x&limit=-1", 422),
+        ("q=x&limit=0", 422),
+        ("q=x&limit=100000", 422),
+        ("q=x&document=y", 422),
+        ("q=" + "x" * 10_001, 422),
+        ("q=%00", 422),
+        ("q=+++", 200),
+    ],
+)
+def test_what_cannot_be_asked(parameters: str, status: int, people: People, bob: Client) -> None:
+    response = bob.get(f"/?{parameters}", headers=HTMX)
+    assert response.status_code == status
+    assert ('role="alert"' in response.content.decode()) == (status != 200)
+
+
+def test_filters(people: People, report: Document, bob: Client) -> None:
+    tagged = ingested(people, png_make("vacation"), "beach.png", tags=("summer",))
+    for filters in ("type=image", "tag=summer", f"document={tagged.pk}"):
+        cards = bob.get(f"/?q=vacation&{filters}").context["cards"]
+        assert [card.hit.page.document for card in cards] == [tagged]
+    assert len(bob.get("/?q=vacation&collection=reports").context["cards"]) == 2
+    assert "in “beach”" in bob.get(f"/?document={tagged.pk}").content.decode()
+
+
+def test_empty_states(people: People, bob: Client, charlie: Client) -> None:
+    assert "Nothing to search yet" in bob.get("/").content.decode()
+    assert "No page is searchable yet" in charlie.get("/?q=anything").content.decode()
+    Collection.objects.update(is_demo=True)
+    start = bob.get("/").content.decode()
+    assert 'class="pill"' in start
+    assert "Nothing to search yet" not in start
+
+
+def test_more_hits_on_request(people: People, bob: Client) -> None:
+    ingested(people, pdf_make([f"vacation rule {n}" for n in range(30)]), "rules.pdf")
+    first = bob.get("/?q=vacation&view=pages")
+    assert len(first.context["cards"]) == 24
+    assert "limit=48" in first.context["more_query"]
+    more = bob.get(f"/?{first.context['more_query']}")
+    assert len(more.context["cards"]) == 30
+    assert more.context["more_limit"] is None

@@ -1,0 +1,55 @@
+"""Words for people: marks, reasons, numbers. And the policy on every answer."""
+
+import pytest
+from django.http import HttpRequest, HttpResponse
+
+from searchapp.web import words
+from searchapp.web.middleware import content_security_policy
+
+
+@pytest.mark.parametrize(
+    ("text", "query", "shown"),
+    [
+        ("Wind turbines turn", "turbine", "Wind <mark>turbines</mark> turn"),
+        ("Charging stations", "charge the station", "<mark>Charging</mark> <mark>stations</mark>"),
+        ("the end of it", "the of it", "the end of it"),
+        ("a <b> & c", "zebra", "a &lt;b&gt; &amp; c"),
+        ("&amp; x", "amp", "&amp;<mark>amp</mark>; x"),
+        ("AB-1234 and AB", "ab-1234", "<mark>AB</mark>-<mark>1234</mark> and <mark>AB</mark>"),
+        ("项目开源软件", "开源", "项目<mark>开源</mark>软件"),
+        ("anything", "( [ *", "anything"),
+    ],
+)
+def test_marks(text: str, query: str, shown: str) -> None:
+    assert words.marked(text, query) == shown
+
+
+def test_reasons() -> None:
+    both = {"text": {"rank": 3, "score": 0.6172}, "words": {"rank": 2, "score": 0.1}}
+    assert words.reason_line(both) == "meaning 0.62 · words: 2nd"
+    assert words.reason_line({"image": {"rank": 1, "score": 0.4}}) == "picture 0.40"
+    assert words.reason_line({"words": {"rank": 22, "score": 0.1}}) == ""
+
+
+def test_ordinals() -> None:
+    numbers = (1, 2, 3, 4, 11, 12, 13, 21, 102, 111)
+    said = "1st 2nd 3rd 4th 11th 12th 13th 21st 102nd 111th"
+    assert " ".join(words.ordinal(number) for number in numbers) == said
+
+
+@pytest.mark.parametrize(
+    ("path", "is_loose"), [("/", False), ("/documents", False), ("/admin/", True)]
+)
+def test_policy(path: str, is_loose: bool) -> None:
+    request = HttpRequest()
+    request.path = path
+    response = content_security_policy(lambda _: HttpResponse())(request)
+    policy = response["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert ("unsafe-inline" in policy) == is_loose
+
+
+def test_policy_of_a_view_stays() -> None:
+    own = HttpResponse(headers={"Content-Security-Policy": "sandbox"})
+    response = content_security_policy(lambda _: own)(HttpRequest())
+    assert response["Content-Security-Policy"] == "sandbox"
