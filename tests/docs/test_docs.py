@@ -2,7 +2,8 @@
 
 import re
 
-from searchapp.environment import SETTINGS
+from searchapp.api.router import api
+from searchapp.environment import PROJECT_DIR, SETTINGS
 from tests.docs import tables
 from tests.docs.codes import source_codes
 
@@ -35,3 +36,26 @@ def test_error_codes_are_documented() -> None:
     assert missing == {}, "describe these in docs/errors.md"
     assert [code for code in documented if code not in raised] == [], "raised nowhere"
     assert len(documented) == len(set(documented)), "described twice"
+
+
+def test_api_examples_name_real_addresses() -> None:
+    text = (tables.DOCS / "api.md").read_text()
+    asked = set(re.findall(r'api "\$URL(/api/v1/[^"?]*)', text))
+    real = {re.sub(r"\{[^}]*\}", "1", path) for path in api.get_openapi_schema()["paths"]}
+    assert asked == real
+
+
+def test_architecture_names_what_is_there() -> None:
+    text = (tables.DOCS / "architecture.md").read_text()
+    folders = text.partition("## Folders")[2].partition("## Rows")[0]
+    cells = re.findall(r"^\| (`.*?`) \|", folders, re.M)
+    found = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+    named = {name.removeprefix("searchapp/").rstrip("/") for name in found}
+    app = PROJECT_DIR / "searchapp"
+    present = {path.stem for path in app.glob("*.py")} | {"static"}
+    present |= {path.parent.name for path in app.glob("*/__init__.py")}
+    present -= {"__init__", "apps", "celery", "checks", "migrations", "urls", "wsgi"}
+    outside = {"embedding_engine", "templates", "tests", "benchmarks", "docs"}
+    assert named == present | outside
+    for name in outside:
+        assert (PROJECT_DIR / name).is_dir(), name
