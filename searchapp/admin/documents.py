@@ -7,6 +7,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
+from django.utils.html import format_html
 from unfold.decorators import action
 
 from searchapp import library
@@ -50,7 +52,18 @@ class DocumentAdmin(ReadOnlyAdmin):
     search_fields = ("title", "filename", "error_message")
     actions = ("retry_failed",)
     actions_list = ("upload",)
-    exclude = ("original",)
+    fields = (
+        ("status_label", "pages_link"),
+        "error",
+        "title",
+        ("filename", "media_type", "size"),
+        "collection",
+        ("tags", "metadata"),
+        "notices",
+        ("source", "created_by", "created_at", "updated_at"),
+        "sha256",
+    )
+    readonly_fields = ("status_label", "pages_link", "error", "size", "created_at", "updated_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Document]:
         """With the page counts of `library.document_list`."""
@@ -100,6 +113,17 @@ class DocumentAdmin(ReadOnlyAdmin):
         total = "?" if row.page_count is None else row.page_count
         failed = f", {row.pages_failed} failed" if row.pages_failed else ""
         return f"{row.pages_done} of {total}{failed}"
+
+    @column("Pages")
+    def pages_link(self, row: Document) -> str:
+        """The same, leading to the pages."""
+        url = reverse("admin:searchapp_page_changelist")
+        return format_html(
+            '<a href="{}?document__id__exact={}" class="text-primary-600">{}</a>',
+            url,
+            row.pk,
+            self.pages_progress(row),
+        )
 
     @column("Error")
     def error(self, row: Document) -> str:

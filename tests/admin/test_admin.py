@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from django.conf import settings
+from django.conf import settings as django_settings
 from django.contrib import admin as django_admin
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client, RequestFactory
 from django.urls import reverse
-from pytest_django import DjangoCaptureOnCommitCallbacks
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from searchapp import access, indexing, jobs
 from searchapp.admin.site import navigation
@@ -135,6 +135,15 @@ def test_dashboard_retry_button(admin: Client, failed: Document, document: Docum
     assert admin.post(reverse("admin:document-retry", args=[10**6])).status_code == 404
 
 
+def test_a_document_leads_to_its_pages(admin: Client, document: Document) -> None:
+    body = admin.get(url("document", "change", document.pk)).content.decode()
+    link = re.search(r'href="([^"]*document__id__exact=\d+)"[^>]*>2 of 2<', body)
+    assert link is not None
+    pages = admin.get(link[1])
+    assert pages.status_code == 200
+    assert pages.content.decode().count(reverse("api:page_thumbnail", args=[1])[:14]) >= 2
+
+
 # --- documents, jobs, collections ------------------------------------------------------------
 
 
@@ -157,7 +166,7 @@ def test_retry_actions_leave_the_others_alone(
 
 
 def stored_files() -> list[Path]:
-    return [path for path in Path(settings.MEDIA_ROOT).rglob("*") if path.is_file()]
+    return [path for path in Path(django_settings.MEDIA_ROOT).rglob("*") if path.is_file()]
 
 
 def embed(document: Document) -> None:
@@ -338,10 +347,17 @@ def test_users_are_made_with_a_password(admin: Client, client: Client) -> None:
     assert client.login(username="carol", password="a-long-enough-one")
 
 
-def test_sidebar_links_open(admin: Client, alice: User, rf: RequestFactory) -> None:
+def test_sidebar_links_open(
+    admin: Client, alice: User, rf: RequestFactory, settings: Settings
+) -> None:
+    settings.UNFOLD = settings.UNFOLD | {
+        "SIDEBAR": {"navigation": "searchapp.admin.site.navigation"}
+    }
+    body = admin.get(reverse("admin:index")).content.decode()
     request = rf.get("/admin/")
     request.user = alice
     links = [item["link"] for group in navigation(request) for item in group["items"]]
     assert reverse("admin:index") in links
     for link in links:
+        assert f'href="{link}"' in body, link
         assert admin.get(link).status_code == 200, link

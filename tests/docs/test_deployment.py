@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from scripts.requirements import requirements
 from searchapp.environment import PROJECT_DIR, SETTINGS, environment_read
 from searchapp.services.stack import web_spec, worker_specs
 
@@ -166,6 +167,8 @@ def test_the_web_image_needs_nothing_that_is_left_out(tmp_path: Path) -> None:
     assert match is not None
     packages = match[1].split("|")
     assert {"torch", "transformers", "rapidocr"} <= set(packages)
+    left_out = [line for line in requirements([]) if re.match(rf"({match[1]})[^a-z-]", line)]
+    assert len(left_out) == len(packages)
     absent = sorted(name.replace("-", "_") for name in packages)
     env = {"DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "searchapp.settings", "PATH": ""}
     result = subprocess.run(
