@@ -75,9 +75,9 @@ def embed_query(parts: Sequence[Part]) -> FloatArray:
     return vector
 
 
-def windows(text: str, *, context: str = "") -> list[str]:
-    """A page's text cut into the model's windows, each beginning with `context`."""
-    return split_windows(text, model=settings.EMBEDDING_MODEL, context=context)
+def windows(text: str) -> list[str]:
+    """A page's text cut into the model's windows; none for a blank text."""
+    return split_windows(text, model=settings.EMBEDDING_MODEL)
 
 
 def read(image: bytes) -> Reading:
@@ -88,6 +88,31 @@ def read(image: bytes) -> Reading:
         return reading.read(image)
     except engine_errors.EngineError as error:
         raise _translated(error) from error
+
+
+def read_pictures(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The parts of a query with the text of each picture added, where the model only reads.
+
+    It is read where the model is, so that web processes hold no OCR.
+    """
+    if "image" in spec().lanes:
+        return tuple(parts)
+    return tuple(
+        ImagePart(part.content, text=_read_urgently(part.content))
+        if isinstance(part, ImagePart) and part.text is None
+        else part
+        for part in parts
+    )
+
+
+def _read_urgently(image: bytes) -> str:
+    from embedding_engine import reading  # onnxruntime is heavy
+
+    try:
+        found = reading.read(image, urgent=True) if _is_inprocess() else _client().read(image)
+    except engine_errors.EngineError as error:
+        raise _translated(error) from error
+    return found.text
 
 
 def _is_inprocess() -> bool:

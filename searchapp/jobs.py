@@ -304,6 +304,7 @@ def document_retry(document: Document) -> None:
 def sweep() -> dict[str, int]:
     """Take back expired leases and wake the queues that have work. Returns counts, for the log."""
     now = timezone.now()
+    _leases_end_of_the_dead()
     lost_jobs = list(Job.objects.filter(state=Job.State.RENDERING, lease_until__lt=now))
     for job in lost_jobs:
         _job_take_back(job)
@@ -317,6 +318,32 @@ def sweep() -> dict[str, int]:
         if waiting[queue]:
             wake(queue, min(waiting[queue], settings.RENDER_PROCESSES))
     return {"jobs_back": len(lost_jobs), "pages_back": pages, **waiting}
+
+
+def _leases_end_of_the_dead() -> None:
+    """Workers of this host whose process is gone need not be waited for: their leases end now."""
+    rendering = Job.objects.filter(state=Job.State.RENDERING)
+    claimed = Page.objects.filter(state=Page.State.CLAIMED)
+    names = {*rendering.values_list("worker", flat=True)}
+    names |= {*claimed.values_list("worker", flat=True).distinct()}
+    dead = [name for name in names if _is_dead(name)]
+    if dead:
+        ended = timezone.now() - timedelta(seconds=1)
+        rendering.filter(worker__in=dead).update(lease_until=ended)
+        claimed.filter(worker__in=dead).update(lease_until=ended)
+
+
+def _is_dead(name: str) -> bool:
+    host, _, pid = name.rpartition(":")
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _waiting_pages(step: Page.Step) -> int:

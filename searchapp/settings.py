@@ -76,6 +76,7 @@ DATABASES: dict[str, dict[str, Any]] = {
         "CONN_HEALTH_CHECKS": False,
         "OPTIONS": {
             "pool": {"min_size": 1, "max_size": ENV["DATABASE_POOL"], "timeout": 10},
+            **addresses.database_options(ADDRESSES.database_url),
             "options": "-c statement_timeout=60000 -c idle_in_transaction_session_timeout=120000",
         },
     }

@@ -11,6 +11,7 @@ from django.db.models import Value
 
 # A tsvector may not exceed 1 MB; 100,000 characters a field stays below it in every script.
 MAX_CHARS = 100_000
+CONFIG = "english"
 _CJK_RUN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]+")
 _PART_NUMBER = re.compile(r"\b(?=[\w./-]*\d)(?=[\w./-]*[^\W\d_])\w+(?:[./-]\w+)+\b")
 
@@ -29,12 +30,16 @@ def lexical_text(text: str) -> str:
 
 
 def page_search_vector(*, title: str, filename: str, text: str, notes: str) -> Any:
-    """The tsvector of a page: names weigh A, its text B, its notes C; stemmed and as written."""
-    names = Value(lexical_text(f"{title} {filename} {filename.rsplit('.', 1)[0]}"))
-    vector: Any = SearchVector(names, weight="A", config="english")
-    vector += SearchVector(names, weight="A", config="simple")
+    """The tsvector of a page: names weigh A, its text B, its notes C; stemmed, stop words out."""
+    names = f"{title} {filename} {filename.rsplit('.', 1)[0]}"
+    vector: Any = SearchVector(Value(lexical_text(names)), weight="A", config=CONFIG)
     for value, weight in ((text, "B"), (notes, "C")):
         if value:
-            vector += SearchVector(Value(lexical_text(value)), weight=weight, config="english")
-            vector += SearchVector(Value(lexical_text(value)), weight=weight, config="simple")
+            vector += SearchVector(Value(lexical_text(value)), weight=weight, config=CONFIG)
     return vector
+
+
+def lexical_words(text: str) -> list[str]:
+    """The distinct words of a query, in order, as `page_search_vector` would see them."""
+    cleaned = "".join(char if char.isalnum() else " " for char in lexical_text(text).lower())
+    return list(dict.fromkeys(cleaned.split()))

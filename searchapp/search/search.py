@@ -1,7 +1,7 @@
 """search: a query to hits. Embeds, prefilters and reranks lanes, looks up words, fuses, groups."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from django.db.models import QuerySet
@@ -44,15 +44,19 @@ def search_pages(*, actor: Actor, query: Query) -> Answer:
     with clock.stage("scope") as count:
         scope = scope_get(actor, query.filters)
         count(len(scope.documents or ()))
+    with clock.stage("read") as count:
+        parts = engine.read_pictures(query.parts)
+        count(sum(isinstance(part, engine.ImagePart) for part in parts))
     with clock.stage("embed") as count:
-        vector = engine.embed_query(query.parts)
-        count(len(query.parts))
-    lanes: dict[str, list[LaneHit]] = {
-        lane: _lane(clock, index, lane, vector, scope, query) for lane in engine.spec().lanes
-    }
+        vector = engine.embed_query(parts)
+        count(len(parts))
     with clock.stage("words") as count:
-        lexical = lexical_search(query.text, scope, pages=query.limit * _LANE_DEPTH)
+        lexical = lexical_search(_words(parts), scope, pages=query.limit * _LANE_DEPTH)
         count(len(lexical))
+    named = [hit.page_id for hit in lexical]
+    lanes: dict[str, list[LaneHit]] = {
+        lane: _lane(clock, index, lane, vector, scope, query, named) for lane in engine.spec().lanes
+    }
     with clock.stage("fuse") as count:
         ranked = fuse(lanes, lexical)
         count(len(ranked))
@@ -89,6 +93,11 @@ def _matching(documents: QuerySet[Document], filters: Filters) -> QuerySet[Docum
     return documents
 
 
+def _words(parts: Sequence[engine.Part]) -> str:
+    """What was written, and what was read on the pictures."""
+    return " ".join(part.text for part in parts if part.text)
+
+
 def _index() -> Index:
     index = Index.objects.filter(state=Index.State.ACTIVE).first()
     if index is None:
@@ -97,7 +106,13 @@ def _index() -> Index:
 
 
 def _lane(
-    clock: _Clock, index: Index, lane: str, vector: engine.FloatArray, scope: Scope, query: Query
+    clock: _Clock,
+    index: Index,
+    lane: str,
+    vector: engine.FloatArray,
+    scope: Scope,
+    query: Query,
+    named: list[int],
 ) -> list[LaneHit]:
     with clock.stage(f"{lane} prefilter + rerank") as count:
         hits, candidates = lane_search(
@@ -107,6 +122,7 @@ def _lane(
             scope,
             pages=query.limit * _LANE_DEPTH,
             oversampling=query.oversampling,
+            named=named,
         )
         count(candidates)
     return hits

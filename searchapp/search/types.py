@@ -42,10 +42,11 @@ class LaneHit:
 
 @dataclass(frozen=True, slots=True)
 class LexicalHit:
-    """A page found by its words: `ts_rank_cd` style rank, bigger is better."""
+    """A page found by its words: the share (0..1) of the query's idf mass that it holds."""
 
     page_id: int
-    rank: float
+    share: float
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,6 +163,7 @@ class _Run:
         if self._addresses.is_engine_embedded:
             self._supervisor.start(engine_spec(self._stack.data_dir))
         self._supervisor.run_once(_manage_spec(self._stack.data_dir, "migrate", "--noinput"))
+        self._supervisor.run_once(_manage_spec(self._stack.data_dir, "index_ensure"))
         web = self._supervisor.start(web_spec(self._stack.env, self._stack.data_dir))
         for spec in worker_specs(self._stack.env, self._stack.data_dir):
             self._supervisor.start(spec)

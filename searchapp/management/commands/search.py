@@ -8,13 +8,13 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from searchapp import access, engine
-from searchapp.api.schemas import SearchOut
 from searchapp.search.query import Filters, Query
 from searchapp.search.search import search_pages
+from searchapp.search.types import Hit
 
 
 class Command(BaseCommand):
-    """Prints one line a hit, or JSON as the API gives it."""
+    """Prints two lines a hit, or a JSON list."""
 
     help = "Find pages by words, a picture, or both."
 
@@ -42,9 +42,22 @@ class Command(BaseCommand):
         )
         answer = search_pages(actor=access.SYSTEM, query=query)
         if options["json"]:
-            self.stdout.write(json.dumps(SearchOut.from_answer(answer).model_dump(mode="json")))
+            self.stdout.write(json.dumps([_row(hit) for hit in answer.hits]))
             return
         for hit in answer.hits:
             document = hit.page.document
             self.stdout.write(f"{hit.rank:3} {hit.score:.3f} {document.title} p. {hit.page.number}")
             self.stdout.write(f"          {hit.excerpt[:110]}")
+
+
+def _row(hit: Hit) -> dict[str, Any]:
+    document = hit.page.document
+    return {
+        "rank": hit.rank,
+        "score": hit.score,
+        "document": document.pk,
+        "title": document.title,
+        "page": hit.page.number,
+        "excerpt": hit.excerpt,
+        "reasons": hit.reasons,
+    }

@@ -1,45 +1,83 @@
-"""Pages by their words: Postgres full text over names, page text and notes."""
+"""Pages by their words: the share of the query's information that a page holds.
 
-from django.contrib.postgres.search import SearchQuery, SearchRank
-from django.db.models import F, Q, QuerySet
+Each word weighs its inverse document frequency, idf = ln(1 + N / (1 + n)) (Robertson and Sparck
+Jones 1976, smoothed); a page's share is the weight of the words it holds by the weight of all,
+0..1. Unlike a rank it means the same for every query: 1 says that every word stands on the page.
+"""
 
-from searchapp.models import Page
-from searchapp.models.lexical import lexical_text
+import math
+from typing import Any
+
+from django.db import connection
+
+from searchapp.models.lexical import CONFIG, lexical_words
 from searchapp.search.types import LexicalHit, Scope
+
+MAX_WORDS = 32
+# Words on more pages than this carry next to nothing and cost the most to look up.
+_COMMON = 0.3
+
+_COUNTS = """
+SELECT w, (SELECT count(*) FROM searchapp_page WHERE search @@ plainto_tsquery(%(config)s, w))
+FROM unnest(%(words)s::text[]) AS w WHERE numnode(plainto_tsquery(%(config)s, w)) > 0
+"""
+
+_SHARES = """
+SELECT page.id, sum(word.weight) AS share, array_agg(word.word)
+FROM unnest(%(words)s::text[], %(weights)s::float8[]) AS word (word, weight)
+JOIN searchapp_page page ON page.search @@ plainto_tsquery(%(config)s, word.word)
+{join} WHERE page.step = 'done' {where}
+GROUP BY page.id ORDER BY share DESC, page.id LIMIT %(pages)s
+"""
 
 
 def lexical_search(text: str, scope: Scope, *, pages: int) -> list[LexicalHit]:
-    """The `pages` best pages that hold any of the words; none for a query without words."""
-    query = lexical_query(text)
-    if query is None or scope.is_empty:
+    """The `pages` pages that hold most of the query's words; none for a query without words."""
+    words = lexical_words(text)[:MAX_WORDS]
+    if not words or scope.is_empty:
         return []
-    found = _in_scope(scope).filter(search=query, step=Page.Step.DONE)
-    # 1|32: divide by 1 + log(length), scale into 0..1
-    ranked = found.annotate(rank=SearchRank(F("search"), query, normalization=33))
-    rows = ranked.order_by("-rank", "pk").values_list("pk", "rank")[:pages]
-    return [LexicalHit(pk, float(rank)) for pk, rank in rows]
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNTS, {"words": words, "config": CONFIG})
+        weights = _weights(dict(cursor.fetchall()), _page_count(cursor))
+        if not weights:
+            return []
+        sql, parameters = _shares(weights, scope, pages)
+        cursor.execute(sql, parameters)
+        rows = cursor.fetchall()
+    return [LexicalHit(row[0], float(row[1]), tuple(row[2])) for row in rows]
 
 
-def lexical_query(text: str) -> SearchQuery | None:
-    """Any of the query's words, stemmed or as written; None when there is no word in it."""
-    words = {word for word in _words(lexical_text(text)) if word}
-    if not words:
-        return None
-    joined = " or ".join(sorted(words)[:64])
-    return SearchQuery(joined, config="english", search_type="websearch") | SearchQuery(
-        joined, config="simple", search_type="websearch"
-    )
+def _page_count(cursor: Any) -> int:
+    """The planner's count; exact while the table is small and was never analysed."""
+    cursor.execute("SELECT reltuples FROM pg_class WHERE relname = 'searchapp_page'")
+    estimate = int(cursor.fetchone()[0])
+    if estimate >= 10_000:
+        return estimate
+    cursor.execute("SELECT count(*) FROM searchapp_page")
+    return int(cursor.fetchone()[0])
 
 
-def _words(text: str) -> list[str]:
-    cleaned = "".join(char if char.isalnum() else " " for char in text.lower())
-    return [word for word in cleaned.split() if word not in {"or", "and"}]
+def _weights(counts: dict[str, int], total: int) -> dict[str, float]:
+    """Each word's part of the query's idf mass; very common words are left out of the look-up."""
+    idf = {word: math.log(1 + total / (1 + count)) for word, count in counts.items()}
+    mass = sum(idf.values()) or 1.0
+    rare = {word for word, count in counts.items() if 0 < count <= max(10, _COMMON * total)}
+    return {word: idf[word] / mass for word in idf if word in rare}
 
 
-def _in_scope(scope: Scope) -> QuerySet[Page]:
-    bounds = Q()
+def _shares(weights: dict[str, float], scope: Scope, pages: int) -> tuple[str, dict[str, Any]]:
+    parameters: dict[str, Any] = {
+        "words": list(weights),
+        "weights": list(weights.values()),
+        "config": CONFIG,
+        "pages": pages,
+    }
+    join = where = ""
     if scope.collections is not None:
-        bounds &= Q(document__collection_id__in=scope.collections)
+        join = "JOIN searchapp_document document ON document.id = page.document_id"
+        where += " AND document.collection_id = ANY(%(collections)s)"
+        parameters["collections"] = list(scope.collections)
     if scope.documents is not None:
-        bounds &= Q(document_id__in=scope.documents)
-    return Page.objects.filter(bounds)
+        where += " AND page.document_id = ANY(%(documents)s)"
+        parameters["documents"] = list(scope.documents)
+    return _SHARES.format(join=join, where=where), parameters

@@ -4,6 +4,7 @@ Small or strongly bounded sets are scanned exactly (sort by Hamming distance); l
 the partition's HNSW index with iterative scan, so that filters never shorten the list.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import connection, transaction
@@ -23,21 +24,36 @@ WITH candidates AS MATERIALIZED (
     FROM searchapp_embedding
     WHERE index_id = %(index)s AND lane = %(lane)s {where}
     ORDER BY {order} LIMIT %(candidates)s
+), named AS (
+    SELECT page_id, position, vec, bits::bit({d}) <~> %(bits)s::bit({d}) AS distance
+    FROM searchapp_embedding
+    WHERE page_id = ANY(%(named)s) AND lane = %(lane)s AND index_id = %(index)s
 ), scored AS (
-    SELECT page_id, position, distance, -(vec <#> %(vec)s::halfvec({d})) AS score FROM candidates
+    SELECT page_id, position, distance, -(vec <#> %(vec)s::halfvec({d})) AS score
+    FROM (SELECT * FROM candidates UNION ALL SELECT * FROM named) AS both_lists
 ), best AS (
     SELECT DISTINCT ON (page_id) page_id, score, distance, position
     FROM scored ORDER BY page_id, score DESC
 )
-SELECT page_id, score, distance, position, (SELECT count(*) FROM candidates)
-FROM best ORDER BY score DESC, page_id LIMIT %(pages)s
+SELECT page_id, score, distance, position, found.units, found.pages
+FROM best, (SELECT count(*), count(DISTINCT page_id) FROM candidates) AS found (units, pages)
+ORDER BY score DESC, page_id LIMIT %(pages)s + cardinality(%(named)s::bigint[])
 """
 
 
 def lane_search(
-    index: Index, lane: str, vector: FloatArray, scope: Scope, *, pages: int, oversampling: int
+    index: Index,
+    lane: str,
+    vector: FloatArray,
+    scope: Scope,
+    *,
+    pages: int,
+    oversampling: int,
+    named: Sequence[int] = (),
 ) -> tuple[list[LaneHit], int]:
     """The `pages` best pages of a lane and how many candidates were reranked.
+
+    `named`: ids of pages in scope that are scored in any case (their words matched).
 
     One page of many units must not fill the list: candidates are doubled until enough distinct
     pages are found or none are left.
@@ -46,18 +62,19 @@ def lane_search(
         return [], 0
     candidates = max(pages * oversampling, 40)
     while True:
-        rows = _query(index, lane, vector, scope, candidates=candidates, pages=pages)
-        found = int(rows[0][4]) if rows else 0
+        bounds = {"candidates": candidates, "pages": pages, "named": list(named)}
+        rows = _query(index, lane, vector, scope, bounds)
+        found, distinct = (int(rows[0][4]), int(rows[0][5])) if rows else (0, 0)
         exhausted = found < candidates or candidates >= _MAX_CANDIDATES
-        if len(rows) >= pages or exhausted:
+        if distinct >= pages or exhausted:
             hits = [LaneHit(r[0], float(r[1]), int(r[2]), int(r[3])) for r in rows]
             return hits, found
         candidates = min(candidates * 4, _MAX_CANDIDATES)
 
 
 def _query(
-    index: Index, lane: str, vector: FloatArray, scope: Scope, *, candidates: int, pages: int
-) -> list[tuple[int, float, int, int, int]]:
+    index: Index, lane: str, vector: FloatArray, scope: Scope, limits: dict[str, Any]
+) -> list[tuple[int, float, int, int, int, int]]:
     where, bounds = _where(scope)
     is_exact = _row_estimate(index, scope) <= EXACT_ROWS
     distance = f"bits::bit({index.dimension}) <~> %(bits)s::bit({index.dimension})"
@@ -69,12 +86,11 @@ def _query(
         "vec": vector_literal(vector),
         "index": index.pk,
         "lane": lane,
-        "candidates": candidates,
-        "pages": pages,
+        **limits,
     }
     with transaction.atomic(), connection.cursor() as cursor:
         if not is_exact:
-            cursor.execute(_HNSW_SETTINGS.format(ef=min(1000, max(100, candidates * 2))))
+            cursor.execute(_HNSW_SETTINGS.format(ef=min(1000, max(100, limits["candidates"] * 2))))
         cursor.execute(sql, parameters)
         return list(cursor.fetchall())
 

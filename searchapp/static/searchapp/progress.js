@@ -2,23 +2,24 @@
 
 const watched = new Map();
 let url = "";
-let timer = 0;
+let isPolling = false;
 
 // show(row) is called with each Progress row of the server; show(null) when the document is gone.
 export function watch(id, progressUrl, show) {
   url = progressUrl;
   watched.set(String(id), show);
-  if (!timer) timer = setTimeout(poll, 300);
+  if (!isPolling) setTimeout(poll, 300);
+  isPolling = true;
 }
 
 async function poll() {
-  timer = 0;
   try {
     await ask([...watched.keys()].slice(0, 500));
   } catch {
     // The server is away: the rows keep what they say, the next poll may succeed.
   }
-  if (watched.size && !timer) timer = setTimeout(poll, 1000);
+  isPolling = watched.size > 0;
+  if (isPolling) setTimeout(poll, 1000);
 }
 
 async function ask(ids) {
