@@ -156,7 +156,7 @@ from django.core.management import call_command
 assert get_resolver().url_patterns
 call_command("check")
 from searchapp import engine
-assert engine.windows("some words", context="a title")
+assert engine.windows("some words")
 assert not absent & set(sys.modules)
 """
 
