@@ -33,7 +33,7 @@ def uploaded(signed_in: BrowserContext, files: list[Path]) -> dict[str, str]:
     page.goto("/upload")
     page.get_by_label("Name").fill("Field notes")
     page.get_by_role("button", name="Create").click()
-    expect(page.get_by_label("Collection", exact=True)).to_have_value("field-notes")
+    expect(page.locator("#collection")).to_have_value("field-notes")
     page.locator("#files").set_input_files(files)
     expect(page.locator(".upload-row")).to_have_count(len(files))
     expect(page.locator("#summary")).to_have_text("4 files · 2 ready · 2 failed", timeout=READY)
