@@ -35,7 +35,8 @@ def query_pattern(query: str) -> re.Pattern[str] | None:
 def _open_ended(word: str) -> str:
     if re.match(rf"[{_CJK}]", word):
         return re.escape(word)
-    stem = word[: max(4, len(word) - 2)]
+    word = word.removesuffix("s") if len(word) > 4 else word
+    stem = word[: max(5, len(word) - 2)]
     ending = r"\w*" if len(word) > 3 else r"\b"
     return rf"\b{re.escape(stem)}{ending}"
 
@@ -51,12 +52,6 @@ def marked(text: str, query: str) -> SafeString:
         end = match.end()
     pieces.append(format_html("{}", text[end:]))
     return format_html_join("", "{}", ((piece,) for piece in pieces))
-
-
-def has_marks(text: str, query: str) -> bool:
-    """Whether `marked` would mark anything."""
-    pattern = query_pattern(query)
-    return pattern is not None and pattern.search(text) is not None
 
 
 def reason_line(reasons: Mapping[str, object]) -> str:

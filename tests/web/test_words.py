@@ -12,6 +12,7 @@ from searchapp.web.middleware import content_security_policy
     [
         ("Wind turbines turn", "turbine", "Wind <mark>turbines</mark> turn"),
         ("Charging stations", "charge the station", "<mark>Charging</mark> <mark>stations</mark>"),
+        ("a storm, a story", "storms", "a <mark>storm</mark>, a story"),
         ("the end of it", "the of it", "the end of it"),
         ("a <b> & c", "zebra", "a &lt;b&gt; &amp; c"),
         ("&amp; x", "amp", "&amp;<mark>amp</mark>; x"),
