@@ -33,7 +33,7 @@ doctor: install
 	@$(PY) manage.py doctor
 
 test: .venv/installed-test system
-	@$(PY) -m pytest -p tests.throwaway
+	@$(PY) -m pytest
 
 check: lint types contracts migrations test
 

@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from importlib import import_module
 from typing import Any, Literal
 
 from celery import current_app
@@ -22,7 +23,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from searchapp.errors import SearchappError
+from searchapp.errors import InvalidInput, SearchappError
 from searchapp.models import Document, Job, Page
 
 logger = logging.getLogger(__name__)
@@ -73,10 +74,9 @@ def workers_alive() -> dict[str, bool]:
 
 def _task(queue: Queue) -> Any:
     """By name and from the app's registry, so that steps never import the tasks above them."""
-    name = _TASKS[queue]
-    if name not in current_app.tasks:
-        current_app.loader.import_default_modules()
-    return current_app.tasks[name]
+    # Celery's own autodiscovery runs once and lets a second thread pass while the first imports.
+    import_module("searchapp.tasks")
+    return current_app.tasks[_TASKS[queue]]
 
 
 def enqueue(queue: Queue, count: int = 1) -> None:
@@ -236,6 +236,7 @@ def document_refresh(document_id: int) -> None:
             job.save(update_fields=["state", "finished_at"])
 
 
+_RETRIABLE = (Document.Status.PARTIAL, Document.Status.FAILED)
 _FINAL = (Document.Status.READY, Document.Status.PARTIAL, Document.Status.FAILED)
 
 
@@ -278,8 +279,17 @@ def document_reopen(document_id: int) -> None:
 
 
 def document_retry(document: Document) -> None:
-    """Try a failed or partial document again: what is stored stays, the rest is done anew."""
+    """Try a failed or partial document again: what is stored stays, the rest is done anew.
+
+    Raises InvalidInput `not_failed` for one that is in work or whole.
+    """
     with transaction.atomic():
+        job = Job.objects.select_for_update().filter(document=document).first()
+        document.refresh_from_db(fields=["status"])
+        if job is None or document.status not in _RETRIABLE:
+            raise InvalidInput(
+                "not_failed", f"The document is {document.status}: there is nothing to try again."
+            )
         document.pages.filter(state=Page.State.FAILED, image="").delete()
         document.pages.filter(state=Page.State.FAILED).update(
             state=Page.State.WAITING, attempts=0, not_before=None

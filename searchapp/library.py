@@ -70,6 +70,15 @@ def collection_list(actor: Actor) -> QuerySet[Collection]:
     )
 
 
+def collection_delete(collection: Collection) -> int:
+    """Remove a collection with its documents, vectors and files; how many documents went."""
+    document_ids = list(collection.documents.values_list("pk", flat=True))
+    for document_id in document_ids:
+        _document_remove(document_id)
+    collection.delete()
+    return len(document_ids)
+
+
 # --- documents -------------------------------------------------------------------------------
 
 
@@ -80,6 +89,8 @@ def document_list(
     documents: QuerySet[Document] = with_counts(
         access.visible_documents(actor).select_related("collection")
     )
+    # Grouping drops the order of the model's Meta.
+    documents = documents.order_by("-created_at", "-pk")
     if collection:
         documents = documents.filter(collection__slug=collection)
     if status:
@@ -103,7 +114,10 @@ def with_counts(documents: QuerySet[Document]) -> Any:
 def document_delete(*, actor: Actor, document: Document) -> None:
     """Remove rows, vectors and files. Raises Forbidden for read-only collections."""
     access.require_writable(actor, document)
-    document_id = document.pk
+    _document_remove(document.pk)
+
+
+def _document_remove(document_id: int) -> None:
     with transaction.atomic():
         Document.objects.filter(pk=document_id).delete()
         transaction.on_commit(lambda: storage.files_delete(document_id))
@@ -119,11 +133,6 @@ def page_neighbours(page: Page) -> tuple[Page | None, Page | None]:
 
 def demo_remove() -> int:
     """Remove the demo collection with all its documents; how many there were."""
-    count = 0
-    for collection in Collection.objects.filter(is_demo=True):
-        for document_id in list(collection.documents.values_list("pk", flat=True)):
-            Document.objects.filter(pk=document_id).delete()
-            storage.files_delete(document_id)
-            count += 1
-        collection.delete()
-    return count
+    return sum(
+        collection_delete(collection) for collection in Collection.objects.filter(is_demo=True)
+    )

@@ -96,9 +96,7 @@ class CollectionAdmin(RowAdmin):
 
     def delete_model(self, request: HttpRequest, obj: Collection) -> None:
         """Documents first, each with its vectors and files."""
-        for document in obj.documents.all():
-            library.document_delete(actor=Actor.from_user(request.user), document=document)
-        obj.delete()
+        library.collection_delete(obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Collection]) -> None:
         """One by one, as above."""

@@ -60,9 +60,14 @@ def document_list(
     offset: int = 0,
 ) -> DocumentList:
     """Your documents, newest first."""
+    actor = actor_of(request)
+    if collection and not access.visible_collections(actor).filter(slug=collection).exists():
+        raise InvalidInput(
+            "unknown_collection", f"There is no collection '{collection}'.", field="collection"
+        )
     _check_choice("status", status, Document.Status.values)
     _check_choice("type", type, Document.Kind.values)
-    rows = library.document_list(actor_of(request), collection=collection, status=status, kind=type)
+    rows = library.document_list(actor, collection=collection, status=status, kind=type)
     start, end = _window(limit, offset)
     return DocumentList(
         items=[DocumentOut.from_row(row) for row in rows[start:end]], total=rows.count()

@@ -8,6 +8,7 @@ from django.http import HttpRequest, JsonResponse
 from redis.exceptions import RedisError
 
 from searchapp import engine, jobs
+from searchapp.models import Index
 
 
 def healthz(request: HttpRequest) -> JsonResponse:
@@ -20,6 +21,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     parts: dict[str, Callable[[], bool]] = {
         "database": _database,
         "pgvector": _pgvector,
+        "index": _index,
         "redis": _redis,
         "model": engine.is_reachable,
     }
@@ -47,6 +49,13 @@ def _pgvector() -> bool:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1 FROM pg_extension WHERE extname = 'vector'")
             return bool(cursor.fetchone())
+    except DatabaseError:
+        return False
+
+
+def _index() -> bool:
+    try:
+        return Index.objects.filter(state=Index.State.ACTIVE).exists()
     except DatabaseError:
         return False
 

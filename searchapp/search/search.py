@@ -151,10 +151,16 @@ def _hits(actor: Actor, ranked: list[Ranked], query: Query) -> tuple[Hit, ...]:
     )
 
 
+# A document's other pages are named when they score at least this share of its best one.
+_ALSO_SHARE = 0.8
+
+
 def _also(kept: list[tuple[Ranked, Page]]) -> dict[int, list[int]]:
     numbers: dict[int, list[int]] = {}
-    for _, page in kept:
-        numbers.setdefault(page.document_id, []).append(page.number)
+    best: dict[int, float] = {}
+    for item, page in kept:
+        if item.score >= _ALSO_SHARE * best.setdefault(page.document_id, item.score):
+            numbers.setdefault(page.document_id, []).append(page.number)
     return {document_id: sorted(found) for document_id, found in numbers.items()}
 
 

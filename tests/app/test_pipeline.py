@@ -1,5 +1,7 @@
 """render, read, embed: every page once, failures told, nothing left behind."""
 
+import socket
+import subprocess
 from datetime import timedelta
 
 import pytest
@@ -10,7 +12,7 @@ from pytest_django import Settings
 
 from searchapp import indexing, ingest, jobs, library
 from searchapp.access import Actor
-from searchapp.errors import RenderFailed, SearchappError
+from searchapp.errors import InvalidInput, RenderFailed, SearchappError
 from searchapp.models import Document, Index, Job, Page
 from tests.app.conftest import People, drain, ingested, pdf_make, png_make, upload
 
@@ -115,6 +117,25 @@ def test_page_that_kills_its_worker_is_given_up(people: People) -> None:
     drain()
     document.refresh_from_db()
     assert (document.status, document.error_message) == ("ready", "")
+
+
+def test_only_what_failed_can_be_tried_again(people: People) -> None:
+    document = ingested(people, pdf_make(), "report.pdf")
+    with pytest.raises(InvalidInput, match="ready"):
+        jobs.document_retry(document)
+    assert document.job.state == Job.State.DONE
+
+
+def test_a_dead_worker_of_this_host_is_not_waited_for(people: People) -> None:
+    document = upload(people, pdf_make(), "report.pdf")
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    assert jobs.job_claim() is not None
+    Job.objects.update(worker=f"{socket.gethostname()}:{gone.pid}")
+    assert jobs.sweep()["jobs_back"] == 1
+    assert jobs.job_claim() is not None
+    assert jobs.sweep()["jobs_back"] == 0
+    assert document.pages.count() == 0
 
 
 def test_engine_away_means_waiting_not_failing(people: People, settings: Settings) -> None:
