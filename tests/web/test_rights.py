@@ -27,7 +27,8 @@ CHANGES = {
     "sign-out": (302, 302, 302),
     "demo-remove": (403, 403, 403),
     "collection-new": (422, 422, 422),
-    "document-retry": (404, 403, 302),
+    # Nothing failed, so there is nothing to try again.
+    "document-retry": (404, 403, 422),
     "document-delete": (404, 403, 302),
 }
 

@@ -26,9 +26,11 @@ def test_finds_the_page_and_says_why(page: Page, bob: Client) -> None:
     assert f'src="/api/v1/pages/{page.pk}/image"' in text
 
 
-def test_also_links_lead_to_the_other_pages(report: Document, bob: Client) -> None:
+def test_also_links_lead_to_the_other_pages(people: People, bob: Client) -> None:
+    texts = ["Paid vacation.", "Vacation is paid.", "Paid vacation days."]
+    similar = ingested(people, pdf_make(texts), "similar.pdf")
     card = bob.get("/?q=vacation").context["cards"][0]
-    others = report.pages.exclude(pk=card.hit.page.pk)
+    others = similar.pages.exclude(pk=card.hit.page.pk)
     assert {link.url for link in card.also} == {f"/pages/{p.pk}?q=vacation" for p in others}
 
 
