@@ -4,6 +4,10 @@ Knows nothing of HTTP frameworks: `status` is the number an edge may use. `retry
 whoever raises. The codes are listed in docs/errors.md.
 """
 
+import logging
+
+logger = logging.getLogger(__name__)
+
 
 class SearchappError(Exception):
     """An expected failure: `code` is stable, `message` says the cause and what to do."""
@@ -53,6 +57,16 @@ class RenderFailed(SearchappError):
     status = 422
 
 
+def unexpected(error: Exception, what: str) -> SearchappError:
+    """A fault nobody foresaw, logged with its traceback, as something that may be tried again."""
+    logger.error("unexpected fault at %s", what, exc_info=error)
+    return SearchappError(
+        "internal_error",
+        f"An unexpected fault ({type(error).__name__}); the log says more.",
+        retryable=True,
+    )
+
+
 class Unavailable(SearchappError):
     """A part of the system is down or overloaded; trying again later helps."""
 
@@ -60,3 +74,15 @@ class Unavailable(SearchappError):
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(code, message, retryable=True)
+
+
+class EngineFailed(SearchappError):
+    """The engine is there, but this input made it fail or took it too long.
+
+    Trying again may help; an input that fails each time is at fault itself.
+    """
+
+    status = 502
+
+    def __init__(self, message: str) -> None:
+        super().__init__("engine_failed", message, retryable=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 from django.test.utils import override_settings
 
@@ -64,12 +65,12 @@ def queries_read(folder: Path) -> list[JudgedQuery]:
     if not path.is_file():
         raise InvalidInput("no_queries", f"{path} is missing.")
     queries = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
         if not line.strip():
             continue
         try:
             queries.append(_query(json.loads(line), folder))
-        except (KeyError, TypeError, ValueError, OSError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, OSError) as error:
             raise InvalidInput("bad_query", f"{path} line {number}: {error!r}") from error
     return queries
 
@@ -81,6 +82,8 @@ def _query(row: dict[str, Any], folder: Path) -> JudgedQuery:
     if row.get("query_image"):
         parts.append(engine.ImagePart((folder / row["query_image"]).read_bytes()))
     relevant = frozenset((item["file"], int(item["page"])) for item in row["relevant"])
+    if not relevant or not parts:
+        raise ValueError("a query needs words or a picture, and at least one relevant page")
     return JudgedQuery(row["id"], row["kind"], tuple(parts), relevant)
 
 
@@ -99,11 +102,20 @@ def scratch_database(report: Report) -> Iterator[None]:
         _pool_close()
         connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
         try:
-            with override_settings(MEDIA_ROOT=media, WAKE_WORKERS=False):
+            with override_settings(STORAGES=_local_storage(media), WAKE_WORKERS=False):
                 yield
         finally:
             _pool_close()
             connection.creation.destroy_test_db(name, verbosity=0)
+
+
+def _local_storage(folder: str) -> dict[str, Any]:
+    """Whatever the settings say, a scratch run never touches the storage that is kept."""
+    local = {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": folder, "allow_overwrite": True},
+    }
+    return {**settings.STORAGES, "default": local}
 
 
 def _pool_close() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from django.db import connection, transaction
 
 from searchapp import engine, jobs, storage
-from searchapp.errors import SearchappError, Unavailable
+from searchapp.errors import SearchappError, Unavailable, unexpected
 from searchapp.models import Index, Page
 from searchapp.models.literals import bits_literal, vector_literal
 
@@ -105,30 +105,31 @@ def embed_next() -> bool:
     pages = jobs.pages_claim(Page.Step.EMBED, _PAGES_AT_A_TIME)
     if not pages:
         return False
+    with jobs.lease_held(lambda: jobs.pages_heartbeat(pages)):
+        is_there = _embed_apart(pages)
+    for document_id in {page.document_id for page in pages}:
+        jobs.document_refresh(document_id)
+    return is_there
+
+
+def _embed_apart(pages: Sequence[Page]) -> bool:
+    """Embed together; where that fails one by one, so that only the page at fault pays.
+
+    False when the engine is away: then the pages wait, and no attempt is counted.
+    """
     try:
         _embed(pages)
     except Unavailable as error:
         logger.warning("engine away, pages wait: %s", error)
         jobs.pages_release(pages, _RETRY_SECONDS)
         return False
-    except SearchappError as error:
-        _embed_singly(pages, error)
-    for document_id in {page.document_id for page in pages}:
-        jobs.document_refresh(document_id)
-    return True
-
-
-def _embed_singly(pages: Sequence[Page], error: SearchappError) -> None:
-    """One page of the batch is at fault: find it, so that the others go on."""
-    if len(pages) == 1:
-        logger.warning("page %s: %s", pages[0], error)
+    except Exception as error:  # noqa: BLE001  (the top of a task)
+        if len(pages) > 1:
+            return min(_embed_apart([page]) for page in pages)
+        if not isinstance(error, SearchappError):
+            error = unexpected(error, f"page {pages[0]}")
         jobs.page_failed(pages[0], error)
-        return
-    for page in pages:
-        try:
-            _embed([page])
-        except SearchappError as single:
-            _embed_singly([page], single)
+    return True
 
 
 def _embed(pages: Sequence[Page]) -> None:

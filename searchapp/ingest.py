@@ -6,18 +6,16 @@ call them in loops. Files are written before rows, so that a row never points to
 
 import logging
 import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import default_storage
-from django.db import IntegrityError, close_old_connections, connection
+from django.db import IntegrityError
 
 from searchapp import engine, jobs, storage
-from searchapp.errors import RenderFailed, SearchappError
+from searchapp.errors import RenderFailed, SearchappError, unexpected
 from searchapp.models import Document, Job, Page
 from searchapp.models.lexical import page_search_vector
 from searchapp.rendering.formats import FORMATS
@@ -41,8 +39,8 @@ def render_next() -> bool:
     if job is None:
         return False
     try:
-        with _lease_held(job):
-            _render(job)
+        with jobs.lease_held(lambda: jobs.job_heartbeat(job)) as is_mine:
+            _render(job, is_mine)
         jobs.job_rendered(job)
     except ClaimLost:
         logger.info("claim of job %s lost, stopping", job.pk)
@@ -54,12 +52,14 @@ def render_next() -> bool:
     except OSError as error:
         logger.exception("document %s", job.document_id)
         jobs.job_failed(job, storage_error(error))
+    except Exception as error:  # noqa: BLE001  (the top of a task)
+        jobs.job_failed(job, unexpected(error, f"document {job.document_id}"))
     finally:
         _wake_steps()
     return True
 
 
-def _render(job: Job) -> None:
+def _render(job: Job, is_mine: Callable[[], bool]) -> None:
     document = Document.objects.get(pk=job.document_id)
     stored = frozenset(document.pages.exclude(image="").values_list("number", flat=True))
     document.pages.filter(image="").delete()
@@ -76,6 +76,8 @@ def _render(job: Job) -> None:
         )
         count = len(stored)
         for item in render(task):
+            if not is_mine():
+                raise ClaimLost
             if isinstance(item, SourceFacts):
                 _facts_store(document, item)
                 continue
@@ -152,10 +154,13 @@ def read_next() -> bool:
         return False
     page = pages[0]
     try:
-        _read(page)
+        with jobs.lease_held(lambda: jobs.pages_heartbeat(pages)):
+            _read(page)
     except SearchappError as error:
         logger.warning("page %s: %s", page, error)
         jobs.page_failed(page, error)
+    except Exception as error:  # noqa: BLE001  (the top of a task)
+        jobs.page_failed(page, unexpected(error, f"page {page}"))
     jobs.document_refresh(page.document_id)
     jobs.wake("embed")
     return True
@@ -180,29 +185,6 @@ def _read(page: Page) -> None:
 def _wake_steps() -> None:
     waiting = Page.objects.filter(state=Page.State.WAITING)
     if waiting.filter(step=Page.Step.READ).exists():
-        jobs.wake("read", settings.RENDER_PROCESSES)
+        jobs.wake("read")
     if waiting.filter(step=Page.Step.EMBED).exists():
         jobs.wake("embed")
-
-
-@contextmanager
-def _lease_held(job: Job) -> Iterator[None]:
-    """Extend the lease from a thread of its own: one conversion may be silent for minutes."""
-    stop = threading.Event()
-
-    def beat() -> None:
-        while not stop.wait(settings.LEASE_SECONDS / 4):
-            close_old_connections()
-            try:
-                if not jobs.job_heartbeat(job):
-                    return
-            finally:
-                connection.close()
-
-    thread = threading.Thread(target=beat, name=f"lease-{job.pk}", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()

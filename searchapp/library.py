@@ -10,7 +10,7 @@ from django.utils.text import slugify
 from searchapp import access, storage
 from searchapp.access import Actor
 from searchapp.errors import InvalidInput
-from searchapp.models import Collection, Document, Membership, Page
+from searchapp.models import Collection, Document, Job, Membership, Page
 
 # --- collections -----------------------------------------------------------------------------
 
@@ -119,6 +119,9 @@ def document_delete(*, actor: Actor, document: Document) -> None:
 
 def _document_remove(document_id: int) -> None:
     with transaction.atomic():
+        # Job before document, as everywhere: a page stored meanwhile then finds nothing to join.
+        list(Job.objects.select_for_update().filter(document_id=document_id))
+        list(Document.objects.select_for_update().filter(pk=document_id))
         Document.objects.filter(pk=document_id).delete()
         transaction.on_commit(lambda: storage.files_delete(document_id))
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from django.db import connection
 
 from searchapp import indexing, ingest, jobs
+from searchapp.errors import SearchappError
 from searchapp.models import Document
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,8 @@ def documents_wait(
 ) -> None:
     """Return when none of the documents is in work any more; `drain`: do the work here.
 
-    `report` gets a line whenever the count of finished documents changes.
+    `report` gets a line whenever the count of finished documents changes. Raises SearchappError
+    when one of the steps ends by a fault.
     """
     stop = threading.Event()
     steps = (ingest.render_next, ingest.read_next, indexing.embed_next) if drain else ()
@@ -39,21 +41,27 @@ def documents_wait(
     for thread in threads:
         thread.start()
     try:
-        _watch(document_ids, drain, report)
+        _watch(document_ids, threads, report)
     finally:
         stop.set()
         for thread in threads:
             thread.join()
 
 
-def _watch(document_ids: Sequence[int], drain: bool, report: Callable[[str], object]) -> None:
+def _watch(
+    document_ids: Sequence[int],
+    threads: Sequence[threading.Thread],
+    report: Callable[[str], object],
+) -> None:
     last, swept = -1, time.monotonic()
     documents = Document.objects.filter(pk__in=document_ids)
     while (waiting := documents.filter(status__in=_OPEN).count()) > 0:
         if waiting != last:
             report(f"{len(document_ids) - waiting} of {len(document_ids)} done")
             last = waiting
-        if drain and time.monotonic() - swept > _SWEEP_EVERY:
+        if not all(thread.is_alive() for thread in threads):
+            raise SearchappError("step_ended", "A step ended unexpectedly; the log says more.")
+        if threads and time.monotonic() - swept > _SWEEP_EVERY:
             jobs.sweep()
             swept = time.monotonic()
         time.sleep(_PAUSE)

@@ -112,14 +112,15 @@ CELERY_TASK_ROUTES = {
     "searchapp.tasks.render_next": {"queue": "render"},
     "searchapp.tasks.read_next": {"queue": "render"},
     "searchapp.tasks.embed_next": {"queue": "embed"},
-    "searchapp.tasks.sweep": {"queue": "render"},
 }
+# In both queues: one worker may be busy for minutes, or stopped, while the other has work to find.
 CELERY_BEAT_SCHEDULE = {
-    "sweep": {
+    f"sweep-{queue}": {
         "task": "searchapp.tasks.sweep",
         "schedule": float(ENV["SWEEP_SECONDS"]),
-        "options": {"expires": float(ENV["SWEEP_SECONDS"])},
-    },
+        "options": {"expires": float(ENV["SWEEP_SECONDS"]), "queue": queue},
+    }
+    for queue in ("render", "embed")
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "beat-schedule")
 

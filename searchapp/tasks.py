@@ -1,4 +1,4 @@
-"""The Celery tasks: each does one claimed piece of work and calls again while there is more.
+"""The Celery tasks: each does one claimed piece of work; the claim has called the next worker.
 
 A message says only "there is work"; losing or doubling one changes nothing.
 """
@@ -22,22 +22,22 @@ _BEAT_SECONDS = 5.0
 @shared_task(name="searchapp.tasks.render_next")
 def render_next() -> None:
     """Render one document."""
-    if ingest.render_next():
-        jobs.wake("render")
+    jobs.woken("render")
+    ingest.render_next()
 
 
 @shared_task(name="searchapp.tasks.read_next")
 def read_next() -> None:
     """Read one page."""
-    if ingest.read_next():
-        jobs.wake("read")
+    jobs.woken("read")
+    ingest.read_next()
 
 
 @shared_task(name="searchapp.tasks.embed_next")
 def embed_next() -> None:
     """Embed one batch of pages."""
-    if indexing.embed_next():
-        jobs.wake("embed")
+    jobs.woken("embed")
+    indexing.embed_next()
 
 
 @shared_task(name="searchapp.tasks.sweep")

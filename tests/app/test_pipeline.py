@@ -1,22 +1,35 @@
 """render, read, embed: every page once, failures told, nothing left behind."""
 
-import socket
+import contextlib
 import subprocess
+import threading
+import time
 from datetime import timedelta
 
 import pytest
+import redis
+from celery import current_app
 from django.core.files.storage import default_storage
-from django.db import connection
+from django.db import connection, transaction
+from django.test import override_settings
 from django.utils import timezone
 from pytest_django import Settings
 
 from searchapp import indexing, ingest, jobs, library
 from searchapp.access import Actor
 from searchapp.errors import InvalidInput, RenderFailed, SearchappError
+from searchapp.jobs.claims import machine_name
 from searchapp.models import Document, Index, Job, Page
 from tests.app.conftest import People, drain, ingested, pdf_make, png_make, upload
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def broker() -> "redis.Redis[bytes]":
+    """The database of the Redis that holds the messages; the cache lies in another."""
+    with current_app.connection_for_read() as broker_connection:
+        client: redis.Redis[bytes] = broker_connection.default_channel.client
+        return client
 
 
 def vectors_of(document: Document) -> int:
@@ -131,11 +144,73 @@ def test_a_dead_worker_of_this_host_is_not_waited_for(people: People) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
     assert jobs.job_claim() is not None
-    Job.objects.update(worker=f"{socket.gethostname()}:{gone.pid}")
+    Job.objects.update(worker=f"{machine_name()}:{gone.pid}")
     assert jobs.sweep()["jobs_back"] == 1
     assert jobs.job_claim() is not None
     assert jobs.sweep()["jobs_back"] == 0
     assert document.pages.count() == 0
+
+
+def test_a_status_left_behind_by_a_dead_worker_is_mended(people: People) -> None:
+    """It died after its last page and before it told the document."""
+    document = ingested(people, pdf_make(), "report.pdf")
+    Document.objects.update(status="embedding")
+    Job.objects.update(state=Job.State.PAGES)
+    assert jobs.sweep()["mended"] == 1
+    document.refresh_from_db()
+    assert (document.status, document.job.state) == ("ready", Job.State.DONE)
+    Document.objects.update(status="rendering")
+    Job.objects.update(state=Job.State.FAILED, error_code="x")
+    assert jobs.sweep()["mended"] == 1
+    assert Document.objects.get().status == "failed"
+
+
+def test_one_bad_page_does_not_hold_up_its_batch(people: People) -> None:
+    document = upload(people, pdf_make(), "report.pdf")
+    ingest.render_next()
+    # Its picture is gone and the model that sees wants it: this page alone cannot be embedded.
+    with override_settings(EMBEDDING_MODEL="fake"):
+        indexing.index_rebuild()
+        default_storage.delete(document.pages.get(number=2).image)
+        drain()
+    states = dict(document.pages.values_list("number", "state"))
+    assert states == {1: "done", 2: "failed", 3: "done"}
+    document.refresh_from_db()
+    assert document.status == "partial"
+
+
+def test_one_message_a_queue_waits_at_a_time(people: People) -> None:
+    queue = broker()
+    queue.delete("embed")
+    jobs.woken("embed")
+    for _ in range(5):
+        jobs.wake("embed")
+    assert queue.llen("embed") == 1
+    jobs.woken("embed")
+    jobs.wake("embed")
+    assert queue.llen("embed") == 2
+    queue.delete("embed")
+
+
+def test_a_document_deleted_while_a_page_comes_in(people: People) -> None:
+    """The page is stored by another connection between the delete's statements."""
+    document = upload(people, pdf_make(), "report.pdf")
+    job = jobs.job_claim()
+    assert job is not None
+    with transaction.atomic():
+        list(Document.objects.select_for_update().filter(pk=document.pk))
+        storing = threading.Thread(target=_render_quietly, args=(job,))
+        storing.start()
+        time.sleep(1)
+        Document.objects.filter(pk=document.pk).delete()
+    storing.join()
+    assert not Page.objects.exists()
+
+
+def _render_quietly(job: Job) -> None:
+    with contextlib.suppress(ingest.ClaimLost, Document.DoesNotExist):
+        ingest._render(job, lambda: True)
+    connection.close()
 
 
 def test_engine_away_means_waiting_not_failing(people: People, settings: Settings) -> None:
@@ -188,7 +263,7 @@ def test_delete_during_render_leaves_no_file(people: People) -> None:
     assert job is not None
     library.document_delete(actor=Actor.from_user(people.alice), document=document)
     with pytest.raises((ingest.ClaimLost, Document.DoesNotExist)):
-        ingest._render(job)
+        ingest._render(job, lambda: True)
     assert Page.objects.count() == 0
 
 
