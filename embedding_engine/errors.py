@@ -64,6 +64,13 @@ class EngineTimeout(EngineError):
     retryable = True
 
 
+class EngineFailed(EngineError):
+    """The engine answers, but broke down over this request; another request may well do."""
+
+    code = "engine_failed"
+    retryable = True
+
+
 class Unauthorized(EngineError):
     """The key is missing or wrong."""
 

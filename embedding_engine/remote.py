@@ -14,6 +14,7 @@ import numpy as np
 
 from embedding_engine.errors import (
     EngineError,
+    EngineFailed,
     EngineTimeout,
     EngineUnavailable,
     InputTooLarge,
@@ -52,6 +53,7 @@ _ERRORS: Mapping[int, type[EngineError]] = {
     404: ModelNotFound,
     413: InputTooLarge,
     422: InvalidInput,
+    500: EngineFailed,
     504: EngineTimeout,
 }
 
@@ -60,7 +62,8 @@ class EmbedClient:
     """Speaks to `unix:///path/engine.sock` or `http(s)://host[/prefix]`. Thread-safe.
 
     `timeout`: seconds for one request. EngineUnavailable when nobody answers, EngineTimeout when
-    the answer takes too long; both are retryable.
+    the answer takes too long, EngineFailed when the server breaks down over this request (500);
+    all are retryable.
     """
 
     def __init__(self, url: str, *, timeout: float = 60.0, api_key: str = "") -> None:

@@ -26,12 +26,17 @@ from embedding_engine.types import (
     Reading,
     TextPart,
 )
-from searchapp.errors import InvalidInput, SearchappError, Unavailable
+from searchapp.errors import EngineFailed, InvalidInput, SearchappError, Unavailable
 
 if TYPE_CHECKING:
     from embedding_engine.engine import Engine
 
 __all__ = ["FloatArray", "ImagePart", "Part", "Reading", "TextPart"]
+
+# Seconds: a probe is asked by load balancers, a query by a person who waits, the rest by workers.
+_PROBE_S = 2.0
+_QUERY_S = 15.0
+_WORK_S = 120.0
 
 _lock = threading.Lock()
 _inprocess_wanted = False
@@ -58,20 +63,24 @@ def is_reachable() -> bool:
     if _is_inprocess():
         return True
     try:
-        _client().models()
+        _client(_PROBE_S).models()
     except engine_errors.EngineError:
         return False
     return True
 
 
 def embed_documents(inputs: Sequence[Sequence[Part]]) -> FloatArray:
-    """One vector per input, as `search_document`: (n, D). Raises Unavailable, SearchappError."""
-    return _embed(inputs, "search_document")
+    """One vector per input, as `search_document`: (n, D).
+
+    Raises Unavailable while the engine is away, EngineFailed when one of these inputs makes it
+    fail, InvalidInput when it refuses one.
+    """
+    return _embed(inputs, "search_document", _WORK_S)
 
 
 def embed_query(parts: Sequence[Part]) -> FloatArray:
-    """The vector of one query, as `search_query`: (D,). Raises Unavailable, InvalidInput."""
-    vector: FloatArray = _embed([parts], "search_query")[0]
+    """The vector of one query, as `search_query`: (D,). Raises as `embed_documents`."""
+    vector: FloatArray = _embed([parts], "search_query", _QUERY_S)[0]
     return vector
 
 
@@ -91,15 +100,16 @@ def read(image: bytes) -> Reading:
 
 
 def read_pictures(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """The parts of a query with the text of each picture added, where the model only reads.
+    """The parts of a query with each picture replaced by its text, where the model only reads.
 
-    It is read where the model is, so that web processes hold no OCR.
+    It is read where the model is, so that web processes hold no OCR; the picture's bytes are not
+    sent once more. Raises as `embed_documents`.
     """
     if "image" in spec().lanes:
         return tuple(parts)
     return tuple(
-        ImagePart(part.content, text=_read_urgently(part.content))
-        if isinstance(part, ImagePart) and part.text is None
+        TextPart(_read_urgently(part.content) if part.text is None else part.text)
+        if isinstance(part, ImagePart)
         else part
         for part in parts
     )
@@ -109,46 +119,55 @@ def _read_urgently(image: bytes) -> str:
     from embedding_engine import reading  # onnxruntime is heavy
 
     try:
-        found = reading.read(image, urgent=True) if _is_inprocess() else _client().read(image)
+        if _is_inprocess():
+            return reading.read(image, urgent=True).text
+        return _client(_WORK_S).read(image).text
     except engine_errors.EngineError as error:
         raise _translated(error) from error
-    return found.text
 
 
 def _is_inprocess() -> bool:
     return bool(settings.EMBEDDING_INPROCESS) or _inprocess_wanted
 
 
-def _embed(inputs: Sequence[Sequence[Part]], input_type: InputType) -> FloatArray:
+def _embed(inputs: Sequence[Sequence[Part]], input_type: InputType, timeout: float) -> FloatArray:
     request = EmbedRequest(
         inputs=tuple(EmbedInput(tuple(parts)) for parts in inputs),
         input_type=input_type,
         output_dimension=dimension(),
     )
     try:
-        result = _send(request)
+        result = _send(request, timeout)
     except engine_errors.EngineError as error:
         raise _translated(error) from error
     return np.asarray(result.vectors, dtype=np.float32)
 
 
-def _send(request: EmbedRequest) -> EmbedResult:
+def _send(request: EmbedRequest, timeout: float) -> EmbedResult:
     if _is_inprocess():
         return _local_engine().embed(request)
-    return _client().embed(request, model=settings.EMBEDDING_MODEL)
+    return _client(timeout).embed(request, model=settings.EMBEDDING_MODEL)
 
 
 def _translated(error: engine_errors.EngineError) -> SearchappError:
+    """What is the input's fault, what is wrong over this input, and what is wrong with any.
+
+    A missing model or a refused key is mended at the engine, not in the documents: they wait.
+    """
     if isinstance(error, engine_errors.InvalidInput):
         return InvalidInput(error.code, error.message)
-    if error.retryable:
-        return Unavailable(error.code, error.message)
-    return SearchappError(error.code, error.message)
+    if isinstance(error, engine_errors.EngineFailed | engine_errors.EngineTimeout):
+        return EngineFailed(error.message)
+    return Unavailable(error.code, error.message)
 
 
-@lru_cache(maxsize=1)
-def _client() -> EmbedClient:
-    return EmbedClient(settings.ENGINE_URL, timeout=120.0, api_key=settings.EMBEDDING_API_KEY)
+def _client(timeout: float) -> EmbedClient:
+    return _connected(settings.ENGINE_URL, settings.EMBEDDING_API_KEY, timeout)
+
+
+@lru_cache(maxsize=8)
+def _connected(url: str, api_key: str, timeout: float) -> EmbedClient:
+    return EmbedClient(url, timeout=timeout, api_key=api_key)
 
 
 def _local_engine() -> "Engine":

@@ -1,0 +1,127 @@
+"""The door to the engine: what keeps documents waiting, and what an input is blamed for."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from pytest_django import Settings
+
+from searchapp import engine
+from searchapp.errors import EngineFailed, InvalidInput, SearchappError, Unavailable
+from tests.app.conftest import png_make
+
+
+class EmbedServer(ThreadingHTTPServer):
+    """Any Embed v2 server: answers `status` after `delay` seconds and keeps what it was sent."""
+
+    daemon_threads = True
+    status = 200
+    delay = 0.0
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.received: list[tuple[str, bytes]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: EmbedServer
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.received.append((self.path, body))
+        time.sleep(self.server.delay)
+        content = b'{"text": "Emergency exit", "words": []}'
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        with contextlib.suppress(BrokenPipeError):  # the client did not wait
+            self.wfile.write(content)
+
+    do_GET = do_POST
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Silence."""
+
+
+@pytest.fixture
+def server(settings: Settings) -> Iterator[EmbedServer]:
+    with EmbedServer() as made:
+        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        settings.EMBEDDING_INPROCESS = False
+        settings.ENGINE_URL = made.url
+        yield made
+        made.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (400, InvalidInput),
+        (401, Unavailable),
+        (403, Unavailable),
+        (404, Unavailable),
+        (418, Unavailable),
+        (429, Unavailable),
+        (500, EngineFailed),
+        (502, Unavailable),
+        (503, Unavailable),
+        (504, EngineFailed),
+    ],
+)
+def test_an_answer_says_whose_fault_it_is(
+    server: EmbedServer, status: int, expected: type[SearchappError]
+) -> None:
+    server.status = status
+    with pytest.raises(SearchappError) as caught:
+        engine.embed_documents([[engine.TextPart("a")]])
+    assert type(caught.value) is expected
+    assert caught.value.retryable is (expected is not InvalidInput)
+
+
+def test_nobody_there_is_unavailable(settings: Settings) -> None:
+    settings.EMBEDDING_INPROCESS = False
+    settings.ENGINE_URL = "http://127.0.0.1:9"
+    with pytest.raises(Unavailable):
+        engine.embed_query([engine.TextPart("a")])
+    assert engine.is_reachable() is False
+
+
+def test_too_slow_over_one_input_is_its_failure(
+    server: EmbedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.delay = 1.0
+    monkeypatch.setattr(engine, "_QUERY_S", 0.1)
+    with pytest.raises(EngineFailed) as caught:
+        engine.embed_query([engine.TextPart("a")])
+    assert (caught.value.code, caught.value.status) == ("engine_failed", 502)
+
+
+def test_the_probe_waits_for_less_than_a_query(
+    server: EmbedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert engine.is_reachable() is True
+    server.delay = 0.5
+    monkeypatch.setattr(engine, "_PROBE_S", 0.05)
+    assert engine.is_reachable() is False
+    with pytest.raises(Unavailable):  # waited for, and found to be no vectors
+        engine.embed_query([engine.TextPart("a")])
+
+
+def test_a_model_that_reads_is_sent_words_not_pictures(server: EmbedServer) -> None:
+    (part,) = engine.read_pictures([engine.ImagePart(png_make())])
+    assert part == engine.TextPart("Emergency exit")
+    with pytest.raises(Unavailable):
+        engine.embed_query([part])  # the stand-in has no vectors
+    (read_path, _), (embed_path, body) = server.received
+    assert (read_path, embed_path) == ("/v1/read", "/v2/embed")
+    assert b"Emergency exit" in body
+    assert b"data:image" not in body
