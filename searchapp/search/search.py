@@ -9,13 +9,13 @@ from django.db.models import QuerySet
 from searchapp import access, engine
 from searchapp.access import Actor
 from searchapp.errors import Unavailable
-from searchapp.models import Document, Index, Page
-from searchapp.search.excerpts import excerpt_get
+from searchapp.models import Document, Index
+from searchapp.search.hits import hits_get
 from searchapp.search.query import Filters, Query, collections_allowed, query_check
 from searchapp.search.stages.fuse import fuse
 from searchapp.search.stages.lexical import lexical_search
 from searchapp.search.stages.vectors import lane_search
-from searchapp.search.types import Answer, Hit, LaneHit, Ranked, Scope, Stage
+from searchapp.search.types import Answer, LaneHit, Scope, Stage
 
 # Fused lists are cut here: deeper pages of one lane hardly ever reach the top of the fused list.
 _LANE_DEPTH = 3
@@ -61,7 +61,7 @@ def search_pages(*, actor: Actor, query: Query) -> Answer:
         ranked = fuse(lanes, lexical)
         count(len(ranked))
     with clock.stage("show") as count:
-        hits = _hits(actor, ranked, query)
+        hits = hits_get(actor, ranked, query)
         count(len(hits))
     described: dict[str, object] = {
         "model": index.model,
@@ -126,49 +126,6 @@ def _lane(
         )
         count(candidates)
     return hits
-
-
-def _hits(actor: Actor, ranked: list[Ranked], query: Query) -> tuple[Hit, ...]:
-    """Rows for the ranking, through `visible_pages` once more; grouped when asked."""
-    rows = (
-        access.visible_pages(actor).select_related("document__collection").defer("words", "search")
-    )
-    pages = rows.in_bulk([item.page_id for item in ranked])
-    kept = [(item, pages[item.page_id]) for item in ranked if item.page_id in pages]
-    also = _also(kept) if query.group else {}
-    if query.group:
-        kept = _first_of_each(kept)
-    return tuple(
-        Hit(
-            rank=rank,
-            score=item.score,
-            page=page,
-            excerpt=excerpt_get(page.text or page.notes, query.text),
-            reasons=item.reasons,
-            also=tuple(n for n in also.get(page.document_id, ()) if n != page.number),
-        )
-        for rank, (item, page) in enumerate(kept[: query.limit], start=1)
-    )
-
-
-# A document's other pages are named when they score at least this share of its best one.
-_ALSO_SHARE = 0.8
-
-
-def _also(kept: list[tuple[Ranked, Page]]) -> dict[int, list[int]]:
-    numbers: dict[int, list[int]] = {}
-    best: dict[int, float] = {}
-    for item, page in kept:
-        if item.score >= _ALSO_SHARE * best.setdefault(page.document_id, item.score):
-            numbers.setdefault(page.document_id, []).append(page.number)
-    return {document_id: sorted(found) for document_id, found in numbers.items()}
-
-
-def _first_of_each(kept: list[tuple[Ranked, Page]]) -> list[tuple[Ranked, Page]]:
-    first: dict[int, tuple[Ranked, Page]] = {}
-    for item, page in kept:
-        first.setdefault(page.document_id, (item, page))
-    return list(first.values())
 
 
 def _ms(began: float) -> float:

@@ -17,9 +17,12 @@ MAX_WORDS = 32
 # Words on more pages than this carry next to nothing and cost the most to look up.
 _COMMON = 0.3
 
+# All pages: the planner's count, exact while the table is small and was perhaps never analysed.
 _COUNTS = """
-SELECT w, (SELECT count(*) FROM searchapp_page WHERE search @@ plainto_tsquery(%(config)s, w))
-FROM unnest(%(words)s::text[]) AS w WHERE numnode(plainto_tsquery(%(config)s, w)) > 0
+SELECT w, (SELECT count(*) FROM searchapp_page WHERE search @@ plainto_tsquery(%(config)s, w)),
+    CASE WHEN reltuples < 10000 THEN (SELECT count(*) FROM searchapp_page) ELSE reltuples END
+FROM unnest(%(words)s::text[]) AS w, pg_class
+WHERE relname = 'searchapp_page' AND numnode(plainto_tsquery(%(config)s, w)) > 0
 """
 
 _SHARES = """
@@ -38,7 +41,7 @@ def lexical_search(text: str, scope: Scope, *, pages: int) -> list[LexicalHit]:
         return []
     with connection.cursor() as cursor:
         cursor.execute(_COUNTS, {"words": words, "config": CONFIG})
-        weights = _weights(dict(cursor.fetchall()), _page_count(cursor))
+        weights = _weights(cursor.fetchall())
         if not weights:
             return []
         sql, parameters = _shares(weights, scope, pages)
@@ -47,22 +50,15 @@ def lexical_search(text: str, scope: Scope, *, pages: int) -> list[LexicalHit]:
     return [LexicalHit(row[0], float(row[1]), tuple(row[2])) for row in rows]
 
 
-def _page_count(cursor: Any) -> int:
-    """The planner's count; exact while the table is small and was never analysed."""
-    cursor.execute("SELECT reltuples FROM pg_class WHERE relname = 'searchapp_page'")
-    estimate = int(cursor.fetchone()[0])
-    if estimate >= 10_000:
-        return estimate
-    cursor.execute("SELECT count(*) FROM searchapp_page")
-    return int(cursor.fetchone()[0])
-
-
-def _weights(counts: dict[str, int], total: int) -> dict[str, float]:
+def _weights(rows: list[tuple[str, int, float]]) -> dict[str, float]:
     """Each word's part of the query's idf mass; very common words are left out of the look-up."""
-    idf = {word: math.log(1 + total / (1 + count)) for word, count in counts.items()}
+    idf = {word: math.log(1 + total / (1 + count)) for word, count, total in rows}
     mass = sum(idf.values()) or 1.0
-    rare = {word for word, count in counts.items() if 0 < count <= max(10, _COMMON * total)}
-    return {word: idf[word] / mass for word in idf if word in rare}
+    return {
+        word: idf[word] / mass
+        for word, count, total in rows
+        if 0 < count <= max(10, _COMMON * total)
+    }
 
 
 def _shares(weights: dict[str, float], scope: Scope, pages: int) -> tuple[str, dict[str, Any]]:
