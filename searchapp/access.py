@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from searchapp.errors import Forbidden, InvalidInput, NotFound
 from searchapp.models import ApiKey, Collection, Document, Membership, Page, SigninLink
+from searchapp.models.storable import is_row_id, require_storable
 
 ALL_SCOPES = frozenset(str(scope) for scope in ApiKey.Scope.values)
 DEFAULT_KEY_SCOPES = ("search", "upload", "collections", "embed")
@@ -43,12 +44,11 @@ class Actor:
 
     @classmethod
     def from_key(cls, key: ApiKey) -> "Actor":
-        """A program: its key's user, narrowed by the key."""
+        """A program: its key's (active) user, narrowed by the key."""
         bound = frozenset(key.collections.values_list("pk", flat=True)) if key.is_bound else None
-        user = key.user
         return cls(
-            user_id=user.pk if user.is_active else None,
-            is_superuser=user.is_superuser and user.is_active,
+            user_id=key.user_id,
+            is_superuser=key.user.is_superuser,
             scopes=frozenset(key.scopes),
             collection_ids=bound,
         )
@@ -58,10 +58,11 @@ SYSTEM = Actor(user_id=None, is_superuser=True)
 """The commands and workers of this machine, which act for nobody."""
 
 
-def require_scope(actor: Actor, scope: str) -> None:
-    """Raises Forbidden unless the actor's key carries `scope`."""
-    if scope not in actor.scopes:
-        raise Forbidden("missing_scope", f"This key lacks the scope '{scope}'.")
+def require_scope(actor: Actor, *scopes: str) -> None:
+    """Raises Forbidden unless the actor's key carries one of `scopes`."""
+    if actor.scopes.isdisjoint(scopes):
+        named = " or ".join(f"'{scope}'" for scope in scopes)
+        raise Forbidden("missing_scope", f"This key lacks the scope {named}.")
 
 
 def _memberships(actor: Actor) -> QuerySet[Membership]:
@@ -109,7 +110,8 @@ def visible_pages(actor: Actor) -> QuerySet[Page]:
 
 def visible_document_get(actor: Actor, document_id: int) -> Document:
     """Raises NotFound also for what the actor may not see."""
-    document = visible_documents(actor).select_related("collection").filter(pk=document_id).first()
+    documents = visible_documents(actor).select_related("collection")
+    document = documents.filter(pk=document_id).first() if is_row_id(document_id) else None
     if document is None:
         raise NotFound("document_not_found", "There is no such document.")
     return document
@@ -118,22 +120,29 @@ def visible_document_get(actor: Actor, document_id: int) -> Document:
 def visible_page_get(actor: Actor, page_id: int) -> Page:
     """Raises NotFound also for what the actor may not see."""
     pages = visible_pages(actor).select_related("document__collection")
-    page = pages.filter(pk=page_id).first()
+    page = pages.filter(pk=page_id).first() if is_row_id(page_id) else None
     if page is None:
         raise NotFound("page_not_found", "There is no such page.")
     return page
 
 
+def visible_collection_get(actor: Actor, slug: str) -> Collection:
+    """The collection of that slug. Raises InvalidInput also for what the actor may not see."""
+    require_storable(slug, "collection")
+    collection = visible_collections(actor).filter(slug=slug).first()
+    if collection is None:
+        raise InvalidInput(
+            "unknown_collection", f"There is no collection '{slug}'.", field="collection"
+        )
+    return collection
+
+
 def writable_collection_get(actor: Actor, slug: str) -> Collection:
     """The collection to write to. Raises InvalidInput (not visible), Forbidden (visible only)."""
-    collection = writable_collections(actor).filter(slug=slug).first()
-    if collection is not None:
-        return collection
-    if visible_collections(actor).filter(slug=slug).exists():
+    collection = visible_collection_get(actor, slug)
+    if not writable_collections(actor).filter(pk=collection.pk).exists():
         raise Forbidden("read_only_collection", f"You may not change collection '{slug}'.")
-    raise InvalidInput(
-        "unknown_collection", f"There is no collection '{slug}'.", field="collection"
-    )
+    return collection
 
 
 def require_writable(actor: Actor, document: Document) -> None:
@@ -156,10 +165,12 @@ def apikey_create(*, name: str, user: User, scopes: tuple[str, ...] = DEFAULT_KE
 
 
 def apikey_actor(secret: str) -> Actor | None:
-    """The actor behind a bearer secret, or None when it is unknown or expired."""
+    """The actor behind a bearer secret; None when it is unknown, expired or its user inactive."""
     now = timezone.now()
     key = ApiKey.objects.select_related("user").filter(secret_hash=_hash(secret)).first()
-    if key is None or (key.expires_at is not None and key.expires_at <= now):
+    if key is None or not key.user.is_active:
+        return None
+    if key.expires_at is not None and key.expires_at <= now:
         return None
     if key.last_used_at is None or key.last_used_at < now - _LAST_USED_EVERY:
         ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)

@@ -11,6 +11,7 @@ from searchapp import access, storage
 from searchapp.access import Actor
 from searchapp.errors import InvalidInput
 from searchapp.models import Collection, Document, Job, Membership, Page
+from searchapp.models.storable import is_storable, require_storable
 
 # --- collections -----------------------------------------------------------------------------
 
@@ -25,7 +26,7 @@ def collection_create(
 ) -> Collection:
     """A new collection, owned by the actor's user. Raises InvalidInput (name, slug, visibility)."""
     name = name.strip()
-    if not name or len(name) > 200:
+    if not name or len(name) > 200 or not is_storable(name):
         raise InvalidInput("invalid_name", "Give a name of 1 to 200 characters.", field="name")
     slug = slug or slugify(name)[:100] or f"collection-{Collection.objects.count() + 1}"
     if slug != slugify(slug) or len(slug) > 100:
@@ -85,12 +86,14 @@ def collection_delete(collection: Collection) -> int:
 def document_list(
     actor: Actor, *, collection: str = "", status: str = "", kind: str = ""
 ) -> QuerySet[Document]:
-    """Visible documents, newest first, with `pages_done`, `pages_failed` and `pages_total`."""
+    """Visible documents, newest first, with the counts of `with_counts`. Raises InvalidInput."""
     documents: QuerySet[Document] = with_counts(
         access.visible_documents(actor).select_related("collection")
     )
     # Grouping drops the order of the model's Meta.
     documents = documents.order_by("-created_at", "-pk")
+    for field, value in (("collection", collection), ("status", status), ("type", kind)):
+        require_storable(value, field)
     if collection:
         documents = documents.filter(collection__slug=collection)
     if status:

@@ -1,6 +1,7 @@
 """upload: sniff the type from the bytes, hash while streaming, keep or refuse, enqueue."""
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from searchapp import jobs, storage
 from searchapp.access import Actor, require_scope
 from searchapp.errors import FileRejected, InvalidInput
 from searchapp.models import Collection, Document, Job
+from searchapp.models.storable import is_storable, require_storable, texts_of
 from searchapp.rendering.sniffing import sniff
 from searchapp.rendering.types import FileType
 
@@ -71,21 +73,32 @@ def document_upload(*, actor: Actor, collection: Collection, upload: Upload) -> 
 
 def _labels(upload: Upload, filename: str) -> dict[str, Any]:
     title = " ".join(upload.title.replace("\x00", "").split())
+    require_storable(title, "title")
     if len(title) > 300:
         raise InvalidInput("title_too_long", "A title has at most 300 characters.", field="title")
     tags = list(dict.fromkeys(tag.strip() for tag in upload.tags if tag.strip()))
-    if len(tags) > MAX_TAGS or any(len(tag) > 80 or "\x00" in tag for tag in tags):
+    if len(tags) > MAX_TAGS or any(len(tag) > 80 or not is_storable(tag) for tag in tags):
         raise InvalidInput(
             "invalid_tags", f"At most {MAX_TAGS} tags of 80 characters each.", field="tags"
         )
     metadata = upload.metadata or {}
-    if len(repr(metadata)) > MAX_METADATA_BYTES or "\\x00" in repr(metadata):
+    if not _is_metadata(metadata):
         raise InvalidInput(
             "invalid_metadata",
             f"Metadata is a JSON object of at most {MAX_METADATA_BYTES} characters.",
             field="metadata",
         )
     return {"title": title or title_from(filename), "tags": tags, "metadata": metadata}
+
+
+def _is_metadata(metadata: dict[str, Any]) -> bool:
+    """Whether it is JSON (which has no NaN) that is small and storable."""
+    try:
+        text = json.dumps(metadata, allow_nan=False)
+        is_text = all(is_storable(inner) for inner in texts_of(metadata))
+    except (ValueError, TypeError, RecursionError):
+        return False
+    return is_text and len(text) <= MAX_METADATA_BYTES
 
 
 def clean_filename(filename: str) -> str:

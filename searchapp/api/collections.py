@@ -4,7 +4,7 @@ from django.http import HttpRequest
 from ninja import Router, Status
 
 from searchapp import access, library
-from searchapp.api.actor import actor_of
+from searchapp.api.actor import actor_of, reader_of
 from searchapp.api.schemas import CollectionIn, CollectionOut
 
 router = Router()
@@ -13,7 +13,7 @@ router = Router()
 @router.get("/collections", response=list[CollectionOut])
 def collection_list(request: HttpRequest) -> list[CollectionOut]:
     """The collections you may see."""
-    rows = library.collection_list(actor_of(request))
+    rows = library.collection_list(reader_of(request, "upload", "collections"))
     return [CollectionOut.from_row(row) for row in rows]
 
 

@@ -5,7 +5,7 @@ from django.http.response import HttpResponseBase
 from ninja import Router
 
 from searchapp import access, storage
-from searchapp.api.actor import actor_of
+from searchapp.api.actor import reader_of
 from searchapp.api.schemas import PageOut
 from searchapp.errors import NotFound
 from searchapp.models import Page
@@ -17,20 +17,20 @@ _MEDIA_TYPES = {"jpg": "image/jpeg", "webp": "image/webp", "png": "image/png"}
 @router.get("/pages/{int:page_id}", response=PageOut)
 def page_get(request: HttpRequest, page_id: int) -> PageOut:
     """One page with its text, word boxes and notes."""
-    return PageOut.from_page(access.visible_page_get(actor_of(request), page_id))
+    return PageOut.from_page(access.visible_page_get(reader_of(request), page_id))
 
 
 @router.get("/pages/{int:page_id}/image", url_name="page_image")
 def page_image(request: HttpRequest, page_id: int) -> HttpResponseBase:
     """The page as a picture."""
-    page = access.visible_page_get(actor_of(request), page_id)
+    page = access.visible_page_get(reader_of(request), page_id)
     return _picture(request, page, page.image)
 
 
 @router.get("/pages/{int:page_id}/thumbnail", url_name="page_thumbnail")
 def page_thumbnail(request: HttpRequest, page_id: int) -> HttpResponseBase:
     """The page as a small picture."""
-    page = access.visible_page_get(actor_of(request), page_id)
+    page = access.visible_page_get(reader_of(request), page_id)
     return _picture(request, page, page.thumbnail or page.image)
 
 

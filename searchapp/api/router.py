@@ -3,7 +3,10 @@
 import logging
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.conf import settings
+from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.security import APIKeyCookie, HttpBearer
@@ -127,6 +130,26 @@ def _not_found(request: HttpRequest, error: Http404) -> HttpResponse:
 @api.exception_handler(HttpError)
 def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
     return problem(request, error.status_code, "bad_request", str(error))
+
+
+@api.exception_handler(RequestDataTooBig)
+def _body_too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 1024**2
+    message = f"A request without a file has at most {limit} MB."
+    return problem(request, 413, "body_too_large", message)
+
+
+@api.exception_handler(SuspiciousOperation)
+@api.exception_handler(BadRequest)
+@api.exception_handler(MultiPartParserError)
+@api.exception_handler(UnreadablePostError)
+@api.exception_handler(UnicodeDecodeError)
+@api.exception_handler(LookupError)
+def _unreadable(request: HttpRequest, error: Exception) -> HttpResponse:
+    """What Django raises over bodies that cannot be read; LookupError: an unknown charset."""
+    if isinstance(error, KeyError | IndexError):
+        return _unexpected(request, error)
+    return problem(request, 400, "bad_request", f"The request cannot be read: {error}")
 
 
 @api.exception_handler(Exception)

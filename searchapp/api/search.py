@@ -1,7 +1,6 @@
 """POST /search and GET /search?q=."""
 
 import base64
-import binascii
 from typing import Any
 
 from django.http import HttpRequest
@@ -59,7 +58,7 @@ def _part(part: dict[str, Any], field: str) -> engine.Part:
     """`{"type": "text", "text"}`, or an image as any Embed v2 client writes it."""
     if isinstance(part.get("text"), str) and part.get("type", "text") == "text":
         return engine.TextPart(part["text"])
-    if part.get("type") in {"image", "image_url"}:
+    if part.get("type") in ("image", "image_url"):
         value = part.get("image_url", part.get("image"))
         url = value.get("url") if isinstance(value, dict) else value
         if isinstance(url, str):
@@ -77,5 +76,5 @@ def _image_bytes(url: str, field: str) -> bytes:
         )
     try:
         return base64.b64decode(data, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise InvalidInput("invalid_image", "The base64 is damaged.", field=field) from error

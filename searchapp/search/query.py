@@ -6,6 +6,7 @@ from searchapp import access, engine
 from searchapp.access import Actor
 from searchapp.errors import InvalidInput
 from searchapp.models import Document
+from searchapp.models.storable import is_row_id, require_storable
 
 MAX_LIMIT = 200
 MAX_OVERSAMPLING = 50
@@ -64,6 +65,8 @@ def query_check(query: Query) -> None:
             f"The query is longer than {MAX_QUERY_CHARS} characters.",
             field="query",
         )
+    for part in query.parts:
+        require_storable(part.text or "", "query")
     _between("limit", query.limit, MAX_LIMIT)
     _between("oversampling", query.oversampling, MAX_OVERSAMPLING)
     _filters_check(query.filters)
@@ -84,11 +87,22 @@ def _filters_check(filters: Filters) -> None:
             raise InvalidInput(
                 "too_many_values", f"At most {MAX_FILTER_VALUES} values.", field=f"filters.{name}"
             )
+    _storable_check(filters)
     unknown = [kind for kind in filters.types if kind not in Document.Kind.values]
     if unknown:
         allowed = ", ".join(Document.Kind.values)
         raise InvalidInput(
             "unknown_type", f"'{unknown[0]}' is not a type; use {allowed}.", field="filters.types"
+        )
+
+
+def _storable_check(filters: Filters) -> None:
+    for name in ("collections", "tags"):
+        for value in getattr(filters, name):
+            require_storable(value, f"filters.{name}")
+    if not all(is_row_id(number) for number in filters.documents):
+        raise InvalidInput(
+            "unknown_document", "There is no such document.", field="filters.documents"
         )
 
 

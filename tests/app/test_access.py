@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, Group
+from django.test import Client
 from django.utils import timezone
 
 from searchapp import access, library
@@ -119,3 +120,13 @@ def test_slug_is_unique_and_clean(people: People) -> None:
         with pytest.raises(InvalidInput):
             library.collection_create(actor=alice, name=bad["name"], slug=bad.get("slug", ""))
     assert Collection.objects.count() == 1
+
+
+def test_key_of_an_inactive_user_is_no_key(people: People) -> None:
+    secret = access.apikey_create(name="ci", user=people.alice)
+    assert access.apikey_actor(secret) is not None
+    people.alice.is_active = False
+    people.alice.save()
+    assert access.apikey_actor(secret) is None
+    response = Client(headers={"authorization": f"Bearer {secret}"}).get("/api/v1/collections")
+    assert response.status_code == 401

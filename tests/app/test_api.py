@@ -271,3 +271,126 @@ def test_healthz_and_docs_answer(db: None) -> None:
     assert ready.json()["parts"]["database"] is True
     assert ready.json()["parts"]["worker_embed"] is False
     assert Client().get("/api/v1/openapi.json").status_code == 200
+
+
+READS = {
+    "/collections": {"search", "upload", "collections"},
+    "/documents": {"search", "upload"},
+    "/documents/{document}": {"search", "upload"},
+    "/documents/{document}/pages": {"search"},
+    "/pages/{page}": {"search"},
+    "/pages/{page}/image": {"search"},
+    "/pages/{page}/thumbnail": {"search"},
+    "/search?q=blades": {"search"},
+}
+
+
+def test_scopes_narrow_reading(people: People) -> None:
+    document = ingested(people, pdf_make(["The blades"]), "report.pdf")
+    named = {"document": document.pk, "page": document.pages.get().pk}
+    operations = json.loads(json.dumps(api.get_openapi_schema()))["paths"].items()
+    assert len(READS) == sum("get" in methods for _, methods in operations)
+    for scope in sorted(access.ALL_SCOPES):
+        secret = access.apikey_create(name=scope, user=people.alice, scopes=(scope,))
+        client = Client(headers={"authorization": f"Bearer {secret}"})
+        for path, scopes in READS.items():
+            response = client.get("/api/v1" + path.format(**named))
+            assert response.status_code == (200 if scope in scopes else 403), (scope, path)
+
+
+HUGE = 10**30
+NUL, HALF = "a\x00b", "a\ud800"
+
+
+@pytest.mark.parametrize("path", ["/documents/{}", "/documents/{}/pages", "/pages/{}"])
+@pytest.mark.parametrize("number", [HUGE, 2**63, "9" * 5000])
+def test_numbers_that_no_row_has_are_not_found(
+    people: People, alice: Api, path: str, number: object
+) -> None:
+    assert alice._client.get("/api/v1" + path.format(number)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/search", {"query": HALF}, "query"),
+        ("/search", {"query": {"content": [{"type": "text", "text": HALF}]}}, "query"),
+        ("/search", {"query": "x", "filters": {"collections": [NUL]}}, "filters.collections"),
+        ("/search", {"query": "x", "filters": {"collections": [HALF]}}, "filters.collections"),
+        ("/search", {"query": "x", "filters": {"tags": [NUL]}}, "filters.tags"),
+        ("/search", {"query": "x", "filters": {"tags": [HALF]}}, "filters.tags"),
+        ("/search", {"query": "x", "filters": {"documents": [HUGE]}}, "filters.documents"),
+        ("/search", {"query": "x", "filters": {"documents": [-HUGE]}}, "filters.documents"),
+        ("/search", {"query": {"content": [{"type": []}]}}, "query.content.0"),
+        (
+            "/search",
+            {"query": {"content": [{"type": "image", "image": "data:image/png;base64,é"}]}},
+            "query.content.0",
+        ),
+        ("/collections", {"name": NUL}, "name"),
+        ("/collections", {"name": HALF}, "name"),
+        ("/collections", {"name": "x", "slug": NUL}, "slug"),
+    ],
+)
+def test_what_cannot_be_stored_names_the_field(
+    people: People, alice: Api, path: str, body: Any, field: str
+) -> None:
+    status, problem = alice.post(path, json.dumps(body))
+    assert status == 422, problem
+    assert problem["field"].startswith(field)
+
+
+@pytest.mark.parametrize("path", ["/search?q=a&collection=%00", "/documents?collection=%00"])
+def test_nul_in_an_address(people: People, alice: Api, path: str) -> None:
+    response = alice._client.get(f"/api/v1{path}")
+    assert (response.status_code, response.json()["code"]) == (422, "invalid_text")
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"collection": NUL}, "collection"),
+        ({"tags": '["\\ud800"]'}, "tags"),
+        ({"tags": '["\\u0000"]'}, "tags"),
+        ({"metadata": '{"a": NaN}'}, "metadata"),
+        ({"metadata": '{"a": 1e400}'}, "metadata"),
+        ({"metadata": '{"a": "\\ud800"}'}, "metadata"),
+        ({"metadata": '{"\\u0000": 1}'}, "metadata"),
+        ({"metadata": '{"a": ' + "[" * 4000 + "]" * 4000 + "}"}, "metadata"),
+    ],
+)
+def test_labels_that_cannot_be_stored(
+    people: People, alice: Api, fields: dict[str, str], field: str
+) -> None:
+    status, problem = alice.upload(pdf_make(), "a.pdf", **fields)
+    assert (status, problem["field"]) == (422, field)
+    assert not Document.objects.exists()
+
+
+MULTIPART = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n--b--\r\n'
+BAD = "bad_request"
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type", "body", "status", "code"),
+    [
+        ("/search", "application/json", b" " * (22 * 1024**2), 413, "body_too_large"),
+        ("/search", "application/json", b'"\xff"', 400, BAD),
+        ("/documents", "multipart/form-data", b"x", 400, BAD),
+        ("/documents", "application/x-www-form-urlencoded; charset=latin-1", b"a=1", 400, BAD),
+        ("/documents", "multipart/form-data; boundary=b; charset=hex", MULTIPART, 400, BAD),
+        ("/documents", "multipart/form-data; boundary=b", MULTIPART[:-8] * 2000, 400, BAD),
+    ],
+)
+def test_bodies_that_cannot_be_read(
+    people: People,
+    alice: Api,
+    path: str,
+    content_type: str,
+    body: bytes,
+    status: int,
+    code: str,
+) -> None:
+    response = alice._client.generic("POST", f"/api/v1{path}", body, content_type)
+    assert response["Content-Type"] == "application/problem+json"
+    assert (response.status_code, response.json()["code"]) == (status, code)
