@@ -27,6 +27,18 @@ class SearchappError(Exception):
         return f"{self.message} [{self.code}]"
 
 
+def problem_fields(status: int, code: str, message: str, **extra: object) -> dict[str, object]:
+    """An RFC 9457 answer: type, title, status, detail, and our stable `code`."""
+    return {
+        "type": "about:blank",
+        "title": code.replace("_", " "),
+        "status": status,
+        "code": code,
+        "detail": message,
+        **{key: value for key, value in extra.items() if value is not None},
+    }
+
+
 class InvalidInput(SearchappError):
     """What the caller sent cannot be used; `field` names the culprit."""
 
@@ -49,6 +61,12 @@ class FileRejected(SearchappError):
     """An upload that is not accepted (unknown type, empty, too large, encrypted, corrupt)."""
 
     status = 422
+
+
+class FileTooLarge(FileRejected):
+    """An upload of more bytes than MAX_UPLOAD."""
+
+    status = 413
 
 
 class RenderFailed(SearchappError):

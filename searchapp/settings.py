@@ -39,16 +39,17 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "searchapp.web.middleware.content_security_policy",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "searchapp.web.bodies.BodyLimits",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "searchapp.web.middleware.content_security_policy",
 ]
 
 ROOT_URLCONF = "searchapp.urls"
@@ -156,6 +157,11 @@ STORAGES = {
 }
 MEDIA_ROOT = DATA_DIR / "media"
 FILE_UPLOAD_TEMP_DIR = str(DATA_DIR / "tmp")
+FILE_UPLOAD_HANDLERS = [
+    "searchapp.web.bodies.KnownSendersOnly",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "searchapp.web.bodies.BoundedTemporaryFile",
+]
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 FILE_UPLOAD_PERMISSIONS = 0o640
 # Bodies of 20 MiB are part of the Embed v2 contract; files stream past this limit.

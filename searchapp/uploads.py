@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 
 from searchapp import jobs, storage
 from searchapp.access import Actor, require_scope
-from searchapp.errors import FileRejected, InvalidInput
+from searchapp.errors import FileRejected, FileTooLarge, InvalidInput
 from searchapp.models import Collection, Document, Job
 from searchapp.models.storable import is_storable, require_storable, texts_of
 from searchapp.rendering.sniffing import sniff
@@ -48,27 +48,28 @@ class Uploaded:
 def document_upload(*, actor: Actor, collection: Collection, upload: Upload) -> Uploaded:
     """Keep a file and queue it. `collection` is one the actor may write to.
 
-    Raises FileRejected (unknown type, empty, too large, encrypted, corrupt) and InvalidInput.
+    Raises FileRejected (unknown type, empty, too large, encrypted, corrupt), InvalidInput, and
+    SearchappError `storage_failed` when it cannot be written.
     """
     require_scope(actor, "upload")
     filename = clean_filename(upload.filename)
     labels = _labels(upload, filename)
-    with tempfile.NamedTemporaryFile(dir=storage.temporary_dir(), suffix=".upload") as file:
-        sha256, size = _receive(upload.chunks, file)
-        file.flush()
-        file_type = sniff(Path(file.name), filename=filename)
-        document = Document(
-            collection=collection,
-            filename=filename,
-            media_type=file_type.media_type,
-            kind=file_type.kind,
-            sha256=sha256,
-            bytes=size,
-            source=upload.source,
-            created_by_id=actor.user_id,
-            **labels,
-        )
-        return _keep(document, Path(file.name), file_type)
+    document = Document(
+        collection=collection,
+        filename=filename,
+        source=upload.source,
+        created_by_id=actor.user_id,
+        **labels,
+    )
+    try:
+        with tempfile.NamedTemporaryFile(dir=storage.temporary_dir(), suffix=".upload") as file:
+            document.sha256, document.bytes = _receive(upload.chunks, file)
+            file.flush()
+            file_type = sniff(Path(file.name), filename=filename)
+            document.media_type, document.kind = file_type.media_type, file_type.kind
+            return _keep(document, Path(file.name), file_type)
+    except OSError as error:
+        raise storage.storage_error(error) from error
 
 
 def _labels(upload: Upload, filename: str) -> dict[str, Any]:
@@ -118,16 +119,20 @@ def title_from(filename: str) -> str:
     return " ".join(stem.replace("_", " ").replace("-", " ").split())[:300] or filename[:300]
 
 
+def file_too_large() -> FileTooLarge:
+    """The refusal of a file of more than MAX_UPLOAD bytes."""
+    limit = settings.MAX_UPLOAD / 1024**2
+    return FileTooLarge(
+        "file_too_large", f"The file is larger than the limit of {limit:,.0f} MB (MAX_UPLOAD)."
+    )
+
+
 def _receive(chunks: Iterable[bytes], file: Any) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
     for chunk in chunks:
         size += len(chunk)
         if size > settings.MAX_UPLOAD:
-            limit = settings.MAX_UPLOAD / 1024**2
-            raise FileRejected(
-                "file_too_large",
-                f"The file is larger than the limit of {limit:,.0f} MB (MAX_UPLOAD).",
-            )
+            raise file_too_large()
         digest.update(chunk)
         file.write(chunk)
     if size == 0:
@@ -153,9 +158,9 @@ def _keep(document: Document, path: Path, file_type: FileType) -> Uploaded:
         if twin is None:
             raise
         return twin
-    except OSError as error:
+    except OSError:
         storage.files_delete(document.pk)
-        raise storage.storage_error(error) from error
+        raise
     return Uploaded(document, is_new=True)
 
 

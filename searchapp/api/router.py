@@ -15,7 +15,7 @@ from ninja.utils import check_csrf
 from searchapp import access
 from searchapp.access import Actor
 from searchapp.api import collections, documents, pages, search
-from searchapp.errors import Forbidden, SearchappError
+from searchapp.errors import Forbidden, SearchappError, problem_fields
 
 logger = logging.getLogger(__name__)
 
@@ -64,15 +64,8 @@ api.add_router("", search.router, tags=["search"])
 def problem(
     request: HttpRequest, status: int, code: str, message: str, **extra: Any
 ) -> HttpResponse:
-    """An RFC 9457 answer: type, title, status, detail, and our stable `code`."""
-    body = {
-        "type": "about:blank",
-        "title": code.replace("_", " "),
-        "status": status,
-        "code": code,
-        "detail": message,
-        **{key: value for key, value in extra.items() if value is not None},
-    }
+    """The fields of `problem_fields` as application/problem+json."""
+    body = problem_fields(status, code, message, **extra)
     response = api.create_response(request, body, status=status)
     response["Content-Type"] = "application/problem+json"
     if status in {429, 503}:

@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render, resolve_url
 from django.utils.cache import add_never_cache_headers
 
-from searchapp.errors import SearchappError
+from searchapp.errors import SearchappError, problem_fields
 
 View = Callable[..., HttpResponseBase]
 
@@ -24,7 +24,7 @@ def signed_in(view: View) -> View:
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
-            return _sign_in_first(request)
+            return sign_in_first(request)
         try:
             response = view(request, *args, **kwargs)
         except SearchappError as error:
@@ -48,10 +48,22 @@ def wants_json(request: HttpRequest) -> bool:
 
 def error_response(request: HttpRequest, error: SearchappError) -> HttpResponse:
     """The error's sentence and status in the form that the asker can show."""
+    if is_api(request):
+        return _problem(error.status, error.code, error.message)
     if wants_json(request):
         return error_json(error.code, error.message, error.status)
     template = "parts/error.html" if is_htmx(request) else "error.html"
     return render(request, template, {"error": error}, status=error.status)
+
+
+def is_api(request: HttpRequest) -> bool:
+    """Whether a program asks the JSON API."""
+    return request.path.startswith("/api/")
+
+
+def _problem(status: int, code: str, message: str) -> JsonResponse:
+    body = problem_fields(status, code, message)
+    return JsonResponse(body, status=status, content_type="application/problem+json")
 
 
 def error_json(code: str, message: str, status: int) -> JsonResponse:
@@ -59,7 +71,13 @@ def error_json(code: str, message: str, status: int) -> JsonResponse:
     return JsonResponse({"code": code, "message": message}, status=status)
 
 
-def _sign_in_first(request: HttpRequest) -> HttpResponse:
+def sign_in_first(request: HttpRequest) -> HttpResponse:
+    """What those get who are not signed in, in the form that the asker can show."""
+    if is_api(request):
+        message = "Sign in, or send 'Authorization: Bearer KEY' with a valid API key."
+        response = _problem(401, "not_authenticated", message)
+        response["WWW-Authenticate"] = "Bearer"
+        return response
     if wants_json(request):
         return error_json("signed_out", "You are signed out: reload the page and sign in.", 401)
     if is_htmx(request):

@@ -13,10 +13,12 @@ RAISED = {
     "NotFound": 0,
     "Forbidden": 0,
     "FileRejected": 0,
+    "FileTooLarge": 0,
     "RenderFailed": 0,
     "Unavailable": 0,
     "AlreadyRunning": 0,
     "error_json": 0,
+    "_refused": 1,
     "failed_page": 1,
     "problem": 2,
 }
