@@ -5,9 +5,13 @@ Document text is untrusted: whatever leaves here as SafeString was escaped here.
 
 import re
 from collections.abc import Mapping
+from itertools import islice
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+
+from searchapp.search.excerpts import MAX_WORDS
+from searchapp.search.query import MAX_QUERY_CHARS
 
 _CJK = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _WORD = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
@@ -23,9 +27,10 @@ _TELLING_RANK = 10
 
 
 def query_pattern(query: str) -> re.Pattern[str] | None:
-    """What to mark for a query: its telling words, from the start of a word on, endings open."""
-    words = {word.lower() for word in _WORD.findall(query)}
-    words = {word for word in words if not _COMMON.fullmatch(word) and len(word) > 1}
+    """What to mark for a query: its first telling words, from their start on, endings open."""
+    telling = (word.lower() for word in _WORD.findall(query[:MAX_QUERY_CHARS]))
+    found = (word for word in telling if not _COMMON.fullmatch(word) and len(word) > 1)
+    words = set(islice(found, MAX_WORDS))
     if not words:
         return None
     alternatives = "|".join(sorted((_open_ended(word) for word in words), key=len, reverse=True))

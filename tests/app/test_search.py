@@ -10,7 +10,7 @@ from searchapp.access import SYSTEM, Actor
 from searchapp.errors import InvalidInput
 from searchapp.models import Index
 from searchapp.models.literals import bits_literal, vector_literal
-from searchapp.search.excerpts import excerpt_get
+from searchapp.search.excerpts import _places, excerpt_get
 from searchapp.search.query import Filters, Query, text_query
 from searchapp.search.search import search_pages
 from searchapp.search.stages import vectors
@@ -182,3 +182,15 @@ def test_excerpt_stands_around_the_words() -> None:
     assert excerpt.startswith("… ")
     assert excerpt.endswith(" …")
     assert excerpt_get("short text", "x") == "short text"
+
+
+def test_excerpt_of_a_long_page_for_a_long_query() -> None:
+    """Its work is bounded: 20 places of each of 32 words, whatever is asked of whatever page."""
+    text = "abcd " * 20_000 + "the needle is here"
+    query = " ".join(f"abcd{i}" for i in range(2_000))
+    assert len(_places(text.strip(), query + " needle")) <= 32 * 20
+
+
+def test_excerpt_takes_the_place_with_most_words() -> None:
+    text = "wind " + "filler " * 100 + "wind energy turbine " + "filler " * 100 + "turbine"
+    assert "wind energy turbine" in excerpt_get(text, "wind energy turbine")

@@ -25,6 +25,13 @@ def test_marks(text: str, query: str, shown: str) -> None:
     assert words.marked(text, query) == shown
 
 
+def test_marks_of_a_query_without_end_are_bounded() -> None:
+    pattern = words.query_pattern(" ".join(f"word{i}x" for i in range(5_000)))
+    assert pattern is not None
+    assert pattern.pattern.count("|") == 31
+    assert words.query_pattern(" " * 20_000 + "late") is None
+
+
 def test_reasons() -> None:
     both = {"text": {"rank": 3, "score": 0.6172}, "words": {"rank": 2, "score": 0.1}}
     assert words.reason_line(both) == "meaning 0.62 · words: 2nd"
