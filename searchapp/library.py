@@ -1,5 +1,6 @@
 """What is kept: collections and documents; listing, deleting, removing the demo."""
 
+from itertools import chain, count
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -24,11 +25,15 @@ def collection_create(
     visibility: str = Collection.Visibility.PRIVATE,
     is_demo: bool = False,
 ) -> Collection:
-    """A new collection, owned by the actor's user. Raises InvalidInput (name, slug, visibility)."""
+    """A new collection, owned by the actor's user; without a slug it gets a free one of its name.
+
+    Raises InvalidInput (name, slug, visibility).
+    """
     name = name.strip()
     if not name or len(name) > 200 or not is_storable(name):
         raise InvalidInput("invalid_name", "Give a name of 1 to 200 characters.", field="name")
-    slug = slug or slugify(name)[:100] or f"collection-{Collection.objects.count() + 1}"
+    is_derived = not slug
+    slug = slug or _free_slug(name)
     if slug != slugify(slug) or len(slug) > 100:
         raise InvalidInput(
             "invalid_slug", "A slug has lower-case letters, digits and '-'.", field="slug"
@@ -42,9 +47,20 @@ def collection_create(
         with transaction.atomic():
             return _collection_insert(actor, name, slug, visibility, is_demo)
     except IntegrityError as error:
+        if is_derived and Collection.objects.filter(slug=slug).exists():  # taken this moment
+            return collection_create(actor=actor, name=name, visibility=visibility, is_demo=is_demo)
         raise InvalidInput(
             "slug_taken", f"There is already a collection '{slug}'.", field="slug"
         ) from error
+
+
+def _free_slug(name: str) -> str:
+    """The name as a slug, with the first free number behind it where it is taken: also by
+    collections that the actor does not know of."""
+    stem = slugify(name)[:90].strip("-_") or "collection"
+    taken = set(Collection.objects.filter(slug__startswith=stem).values_list("slug", flat=True))
+    numbered = (f"{stem}-{number}" for number in count(2))
+    return next(slug for slug in chain([stem], numbered) if slug not in taken)
 
 
 def _collection_insert(
@@ -66,9 +82,11 @@ def _collection_insert(
 def collection_list(actor: Actor) -> QuerySet[Collection]:
     """Visible collections with `document_count` and `ready_count`."""
     ready = Q(documents__status__in=[Document.Status.READY, Document.Status.PARTIAL])
-    return access.visible_collections(actor).annotate(
+    counted = access.visible_collections(actor).annotate(
         document_count=Count("documents"), ready_count=Count("documents", filter=ready)
     )
+    # Grouping drops the order of the model's Meta.
+    return counted.order_by("name", "pk")
 
 
 def collection_delete(collection: Collection) -> int:

@@ -14,7 +14,7 @@ from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 
 from searchapp import jobs, storage
-from searchapp.access import Actor, require_scope
+from searchapp.access import Actor, require_scope, writable_collection_get
 from searchapp.errors import FileRejected, FileTooLarge, InvalidInput
 from searchapp.models import Collection, Document, Job
 from searchapp.models.storable import is_storable, require_storable, texts_of
@@ -43,6 +43,19 @@ class Uploaded:
 
     document: Document
     is_new: bool
+
+
+def upload_collection_get(actor: Actor, slug: str) -> Collection:
+    """The collection to upload into. Raises as `writable_collection_get`, and InvalidInput for the
+    demo set, whose removal would take the file along."""
+    collection = writable_collection_get(actor, slug)
+    if collection.is_demo:
+        raise InvalidInput(
+            "demo_collection",
+            "Nothing is uploaded into the demo set: removing it would take the file along.",
+            field="collection",
+        )
+    return collection
 
 
 def document_upload(*, actor: Actor, collection: Collection, upload: Upload) -> Uploaded:

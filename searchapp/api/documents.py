@@ -12,7 +12,7 @@ from searchapp.api.actor import actor_of, reader_of
 from searchapp.api.schemas import DocumentList, DocumentOut, PageList, PageOut
 from searchapp.errors import InvalidInput
 from searchapp.models import Document
-from searchapp.uploads import Upload, document_upload
+from searchapp.uploads import Upload, document_upload, upload_collection_get
 
 router = Router()
 MAX_PAGE_SIZE = 500
@@ -35,7 +35,7 @@ def document_create(
     access.require_scope(actor, "upload")
     uploaded = document_upload(
         actor=actor,
-        collection=access.writable_collection_get(actor, collection),
+        collection=upload_collection_get(actor, collection),
         upload=Upload(
             filename=file.name or "unnamed",
             chunks=file.chunks(),

@@ -8,7 +8,8 @@ from django.http import HttpRequest, QueryDict
 
 from searchapp import engine
 from searchapp.errors import InvalidInput
-from searchapp.search.query import MAX_LIMIT, Filters, Query
+from searchapp.models.storable import require_storable
+from searchapp.search.query import MAX_LIMIT, MAX_QUERY_CHARS, Filters, Query
 from searchapp.web.progress import is_id
 
 PAGE_SIZE = 24
@@ -83,7 +84,19 @@ def asked_from_parameters(given: QueryDict, picture: bytes | None = None) -> Ask
         types=_chosen(given, "type"),
         tags=_chosen(given, "tag"),
     )
-    return Asked(given.get("q", "").strip(), picture, filters, view, _limit(given))
+    return Asked(_text(given), picture, filters, view, _limit(given))
+
+
+def _text(given: QueryDict) -> str:
+    text = given.get("q", "").strip()
+    require_storable(text, "query")
+    if len(text) > MAX_QUERY_CHARS:
+        raise InvalidInput(
+            "query_too_long",
+            f"The query is longer than {MAX_QUERY_CHARS} characters.",
+            field="query",
+        )
+    return text
 
 
 def _chosen(given: QueryDict, name: str) -> tuple[str, ...]:

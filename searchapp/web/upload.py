@@ -14,7 +14,7 @@ from searchapp import access, library
 from searchapp.access import Actor
 from searchapp.errors import InvalidInput, SearchappError
 from searchapp.models import Collection
-from searchapp.uploads import Upload, document_upload
+from searchapp.uploads import Upload, document_upload, upload_collection_get
 from searchapp.web.edge import signed_in
 from searchapp.web.progress import progress_list
 
@@ -44,7 +44,7 @@ def _receive(request: HttpRequest, actor: Actor) -> HttpResponseBase:
     file = request.FILES.get("file")
     if not isinstance(file, UploadedFile):
         raise InvalidInput("missing_file", "Choose a file to upload.", field="file")
-    collection = access.writable_collection_get(actor, request.POST.get("collection", ""))
+    collection = upload_collection_get(actor, request.POST.get("collection", ""))
     wanted = Upload(filename=file.name or "", chunks=file.chunks())
     uploaded = document_upload(actor=actor, collection=collection, upload=wanted)
     row = progress_list(actor, [uploaded.document.pk])[0]

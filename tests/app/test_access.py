@@ -116,7 +116,7 @@ def test_first_admin_is_made_once_without_password(db: None) -> None:
 
 def test_slug_is_unique_and_clean(people: People) -> None:
     alice = Actor.from_user(people.alice)
-    for bad in ({"name": "Reports"}, {"name": "x", "slug": "No Slug"}, {"name": " "}):
+    for bad in ({"name": "x", "slug": "reports"}, {"name": "x", "slug": "No Slug"}, {"name": " "}):
         with pytest.raises(InvalidInput):
             library.collection_create(actor=alice, name=bad["name"], slug=bad.get("slug", ""))
     assert Collection.objects.count() == 1
@@ -130,3 +130,22 @@ def test_key_of_an_inactive_user_is_no_key(people: People) -> None:
     assert access.apikey_actor(secret) is None
     response = Client(headers={"authorization": f"Bearer {secret}"}).get("/api/v1/collections")
     assert response.status_code == 401
+
+
+def test_a_slug_made_from_the_name_is_always_free(people: People) -> None:
+    charlie = Actor.from_user(people.charlie)  # does not know of alice's `reports`
+    made = [library.collection_create(actor=charlie, name="Reports").slug for _ in range(2)]
+    assert made == ["reports-2", "reports-3"]
+    nameless = [library.collection_create(actor=charlie, name="資料") for _ in range(2)]
+    nameless[0].delete()
+    assert nameless[1].slug == "collection-2"
+    assert library.collection_create(actor=charlie, name="資料").slug == "collection"
+    assert library.collection_create(actor=charlie, name="x" * 200).slug == "x" * 90
+
+
+def test_collections_are_listed_by_name(people: People) -> None:
+    alice = Actor.from_user(people.alice)
+    for name in ("Zebra", "Alpha", "Middle"):
+        library.collection_create(actor=alice, name=name)
+    listed = [row.name for row in library.collection_list(alice)]
+    assert listed == ["Alpha", "Middle", "Reports", "Zebra"]

@@ -10,7 +10,7 @@ from django.test import Client
 
 from searchapp import access
 from searchapp.api.router import api
-from searchapp.models import Document
+from searchapp.models import Collection, Document
 from tests.app.conftest import People, drain, ingested, pdf_make, png_make
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -152,7 +152,7 @@ def test_pages_are_listed_and_shown(people: People, alice: Api) -> None:
         ),
         ("/search", {"query": {"content": [{"type": "sound"}]}}, "query.content.0", "invalid_part"),
         ("/collections", {"name": ""}, "name", "invalid_name"),
-        ("/collections", {"name": "Reports"}, "slug", "slug_taken"),
+        ("/collections", {"name": "x", "slug": "reports"}, "slug", "slug_taken"),
     ],
 )
 def test_bad_input_names_the_field(
@@ -394,3 +394,10 @@ def test_bodies_that_cannot_be_read(
     response = alice._client.generic("POST", f"/api/v1{path}", body, content_type)
     assert response["Content-Type"] == "application/problem+json"
     assert (response.status_code, response.json()["code"]) == (status, code)
+
+
+def test_nothing_is_uploaded_into_the_demo_set(people: People, alice: Api) -> None:
+    Collection.objects.update(is_demo=True)
+    status, problem = alice.upload(pdf_make(), "a.pdf")
+    assert (status, problem["code"], problem["field"]) == (422, "demo_collection", "collection")
+    assert not Document.objects.exists()

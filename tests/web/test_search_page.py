@@ -120,3 +120,34 @@ def test_more_hits_on_request(people: People, bob: Client) -> None:
     more = bob.get(f"/?{first.context['more_query']}")
     assert len(more.context["cards"]) == 30
     assert more.context["more_limit"] is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/?q=%00",
+        "/?q=a&collection=%00",
+        "/?q=a&tag=%00",
+        "/?q=" + "x" * 10_001,
+        "/documents?collection=%00",
+        "/documents?status=%00",
+        "/pages/{page}?q=%00",
+        "/pages/{page}?q=" + "x" * 10_001,
+    ],
+)
+def test_what_cannot_be_asked_is_said(alice: Client, page: Page, path: str) -> None:
+    answer = alice.get(path.format(page=page.pk))
+    assert answer.status_code == 422
+    assert 'role="alert"' in answer.content.decode()
+
+
+@pytest.mark.parametrize("path", ["/pages/{}", "/documents/{}", "/documents/{}/original"])
+@pytest.mark.parametrize("number", [2**63, 10**30])
+def test_numbers_that_no_row_has(alice: Client, report: Document, path: str, number: int) -> None:
+    assert alice.get(path.format(number)).status_code == 404
+
+
+def test_forms_with_nul(alice: Client, report: Document) -> None:
+    assert alice.post("/collections/new", {"name": "a\x00"}).status_code == 422
+    body = {"file": SimpleUploadedFile("a.pdf", b"%PDF-1.7"), "collection": "\x00"}
+    assert alice.post("/upload", body).status_code == 422

@@ -101,11 +101,14 @@ def test_new_collection_is_chosen_and_private(people: People, bob: Client) -> No
     assert '<option value="bobs-own" selected>' in made.content.decode()
     collection = Collection.objects.get(slug="bobs-own")
     assert collection.visibility == Collection.Visibility.PRIVATE
-    again = bob.post("/collections/new", {"name": "Bob's own"})
-    assert again.status_code == 422
-    assert 'role="alert"' in again.content.decode()
+    refused = bob.post("/collections/new", {"name": " "})
+    assert refused.status_code == 422
+    assert 'role="alert"' in refused.content.decode()
 
 
 def test_nobody_uploads_into_the_demo_set(people: People, alice: Client) -> None:
     Collection.objects.update(is_demo=True)
     assert 'value="reports"' not in alice.get("/upload").content.decode()
+    refused = send(alice, pdf_make(), "a.pdf")
+    assert refused.status_code == 422
+    assert refused.json()["code"] == "demo_collection"  # type: ignore[attr-defined]
