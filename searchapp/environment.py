@@ -4,7 +4,9 @@
 that is not in this list does not exist.
 """
 
+import ipaddress
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +44,31 @@ def to_size(text: str) -> int:
     return number * factor
 
 
+def to_port(text: str) -> int:
+    """A TCP port. Raises ValueError otherwise."""
+    number = int(text)
+    if not 1 <= number <= 65_535:
+        raise ValueError("must be 1 to 65535")
+    return number
+
+
+def to_host(text: str) -> str:
+    """An IP address or a host name. Raises ValueError otherwise."""
+    try:
+        return str(ipaddress.ip_address(text.strip("[]")))
+    except ValueError:
+        if re.fullmatch(r"(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*", text):
+            return text
+    raise ValueError("use an IP address or a host name, without http:// and port")
+
+
+def to_log_level(text: str) -> str:
+    """DEBUG, INFO, WARNING or ERROR, any case. Raises ValueError otherwise."""
+    if text.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        raise ValueError("use DEBUG, INFO, WARNING or ERROR")
+    return text.upper()
+
+
 def to_positive(text: str) -> int:
     """A whole number of at least 1. Raises ValueError otherwise."""
     number = int(text)
@@ -67,8 +94,8 @@ def _cpu_count() -> str:
 
 SETTINGS: tuple[Setting, ...] = (
     Setting("DATA_DIR", "var", "Folder of everything that is kept; relative to the project", str),
-    Setting("HOST", "127.0.0.1", "Address the web server binds to"),
-    Setting("PORT", "8000", "Port of the web server", to_positive),
+    Setting("HOST", "127.0.0.1", "Address the web server binds to", to_host),
+    Setting("PORT", "8000", "Port of the web server", to_port),
     Setting("PUBLIC_URL", "", "Address people use, e.g. https://search.example.org"),
     Setting("SECRET_KEY", "", "Signs sessions; generated in DATA_DIR when empty", is_secret=True),
     Setting("DEBUG", "0", "Django debug pages; never in production", to_bool),
@@ -99,7 +126,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("LEASE_SECONDS", "60", "How long a silent worker keeps its claim", to_positive),
     Setting("SWEEP_SECONDS", "10", "How often lost work is taken back", to_positive),
     Setting("LOAD_DEMO", "1", "Load the demo set on the first start", to_bool),
-    Setting("LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR"),
+    Setting("LOG_LEVEL", "INFO", "DEBUG, INFO, WARNING or ERROR", to_log_level),
     Setting("S3_REGION", "", "Region of the bucket"),
 )
 

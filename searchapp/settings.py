@@ -76,7 +76,8 @@ DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",
         **addresses.database_settings(ADDRESSES.database_url),
-        "CONN_HEALTH_CHECKS": False,
+        # After a restart of Postgres the pool holds dead connections; no request may get one.
+        "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "pool": {"min_size": 1, "max_size": ENV["DATABASE_POOL"], "timeout": 10},
             **addresses.database_options(ADDRESSES.database_url),

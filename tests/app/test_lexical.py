@@ -54,9 +54,10 @@ def test_what_does_not_fit_ends_at_a_whole_word(people: People) -> None:
     vector = page_search_vector(title="t", filename="f.pdf", text=long, notes="lighthouse")
     type(page).objects.filter(pk=page.pk).update(search=vector)
     page.refresh_from_db()
-    assert "词词" in page.search
-    assert "尾巴" not in page.search
-    assert "lighthous" not in page.search
+    kept = str(page.search)
+    assert "词词" in kept
+    assert "尾巴" not in kept
+    assert "lighthous" not in kept
     assert len(lexical_text(long).encode()) > MAX_BYTES
 
 

@@ -7,6 +7,8 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
 from searchapp import access
+from searchapp.models import ApiKey
+from searchapp.models.storable import is_storable
 
 
 class Command(BaseCommand):
@@ -23,6 +25,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Prints the secret once; it is stored hashed."""
         name = options["name"]
+        longest = ApiKey._meta.get_field("name").max_length or 0
+        if not name.strip() or not is_storable(name) or len(name) > longest:
+            raise CommandError(f"Give a name of 1 to {longest} characters.")
         if not options["user"]:
             user = access.service_user_get(name)
         else:
