@@ -32,17 +32,18 @@ _BLOCK_GAP = 1.5
 _COLUMN_GAP = 1.0
 
 
-def read(image: Image.Image | bytes, *, urgent: bool = False) -> Reading:
+def read(image: Image.Image | bytes, *, urgent: bool = False, threads: int = THREADS) -> Reading:
     """What is written on the picture; an empty Reading when nothing is.
 
-    One picture is read at a time; `urgent` callers (a query waits) go first. InvalidImage for
-    bytes that cannot be decoded.
+    One picture is read at a time; `urgent` callers (a query waits) go first. Several processes
+    that read at the same time do best with one thread each. InvalidImage for bytes that cannot be
+    decoded.
     """
     picture = decoded_image(image) if isinstance(image, bytes) else image.convert("RGB")
     if max(picture.size) > MAX_SIDE:
         picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.BILINEAR)
     with _turn(urgent=urgent):
-        found = _reader()(np.asarray(picture)[:, :, ::-1])
+        found = _reader(threads)(np.asarray(picture)[:, :, ::-1])
     return _reading(_lines(found, *picture.size))
 
 
@@ -58,7 +59,7 @@ class Line:
 
 
 @lru_cache(maxsize=1)
-def _reader() -> Any:
+def _reader(threads: int) -> Any:
     logging.getLogger("RapidOCR").setLevel(logging.ERROR)
     from rapidocr import RapidOCR
 
@@ -72,7 +73,7 @@ def _reader() -> Any:
             "Det.limit_type": "max",
             "Det.limit_side_len": DETECTOR_SIDE,
             "Rec.rec_batch_num": RECOGNITION_BATCH,
-            "EngineConfig.onnxruntime.intra_op_num_threads": min(THREADS, os.cpu_count() or 1),
+            "EngineConfig.onnxruntime.intra_op_num_threads": min(threads, os.cpu_count() or 1),
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
         }
     )

@@ -8,6 +8,8 @@ has_font() { command -v fc-list >/dev/null 2>&1 && fc-list "$1" family 2>/dev/nu
 has_font ":lang=zh" || packages="$packages fonts-noto-cjk"
 has_font "Noto Sans" || packages="$packages fonts-noto-core"
 has_font "Liberation Sans" || packages="$packages fonts-liberation"
+# Of the same widths as Calibri and Cambria, which most decks ask for.
+has_font "Carlito" || packages="$packages fonts-crosextra-carlito fonts-crosextra-caladea"
 # More by name, where the program is called as its package: `system.sh chromium`.
 for name in "$@"; do
     command -v "$name" >/dev/null 2>&1 || packages="$packages $name"

@@ -94,7 +94,7 @@ def read(image: bytes) -> Reading:
     from embedding_engine import reading
 
     try:
-        return reading.read(image)
+        return reading.read(image, threads=settings.OCR_THREADS)
     except engine_errors.EngineError as error:
         raise _translated(error) from error
 

@@ -122,7 +122,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("RENDER_SECONDS", "900", "Longest render of one file", to_positive),
     Setting("RENDER_MEMORY", "1500M", "Memory of one render", to_size),
     Setting("OCR", "1", "Read pages that have no text layer", to_bool),
-    Setting("OCR_THREADS", "1", "Threads of one reading", to_positive),
+    Setting("OCR_THREADS", "1", "Threads of one reading in a worker", to_positive),
     Setting("LEASE_SECONDS", "60", "How long a silent worker keeps its claim", to_positive),
     Setting("SWEEP_SECONDS", "10", "How often lost work is taken back", to_positive),
     Setting("LOAD_DEMO", "1", "Load the demo set on the first start", to_bool),
