@@ -23,22 +23,23 @@ class _Place:
 
 def hits_get(actor: Actor, ranked: list[Ranked], query: Query) -> tuple[Hit, ...]:
     """At most `limit` hits; only their rows are read in full, not those of the whole ranking."""
-    places = _places(actor, ranked)
-    shown = (_first_of_each(places) if query.group else places)[: query.limit]
-    also = _also(places) if query.group else {}
+    shown, also = ranked[: query.limit], dict[int, tuple[int, ...]]()
+    if query.group:
+        places = _places(actor, ranked)
+        shown = [place.ranked for place in _first_of_each(places)[: query.limit]]
+        also = _also(places)
     rows = access.visible_pages(actor).select_related("document__collection")
-    pages = rows.defer("words", "search").in_bulk([place.ranked.page_id for place in shown])
-    kept = [place for place in shown if place.ranked.page_id in pages]
+    pages = rows.defer("words", "search").in_bulk([item.page_id for item in shown])
     return tuple(
         Hit(
             rank=rank,
-            score=place.ranked.score,
-            page=(page := pages[place.ranked.page_id]),
+            score=item.score,
+            page=(page := pages[item.page_id]),
             excerpt=excerpt_get(page.text or page.notes, query.text),
-            reasons=place.ranked.reasons,
-            also=tuple(n for n in also.get(place.document_id, ()) if n != place.number),
+            reasons=item.reasons,
+            also=tuple(n for n in also.get(page.document_id, ()) if n != page.number),
         )
-        for rank, place in enumerate(kept, start=1)
+        for rank, item in enumerate((item for item in shown if item.page_id in pages), start=1)
     )
 
 
@@ -55,11 +56,11 @@ def _first_of_each(places: list[_Place]) -> list[_Place]:
     return list(first.values())
 
 
-def _also(places: list[_Place]) -> dict[int, list[int]]:
+def _also(places: list[_Place]) -> dict[int, tuple[int, ...]]:
     numbers: dict[int, list[int]] = {}
     best: dict[int, float] = {}
     for place in places:
         top = best.setdefault(place.document_id, place.ranked.score)
         if place.ranked.score >= _ALSO_SHARE * top:
             numbers.setdefault(place.document_id, []).append(place.number)
-    return {document_id: sorted(found) for document_id, found in numbers.items()}
+    return {document_id: tuple(sorted(found)) for document_id, found in numbers.items()}

@@ -4,6 +4,7 @@ Small or strongly bounded sets are scanned exactly (sort by Hamming distance); l
 the partition's HNSW index with iterative scan, so that filters never shorten the list.
 """
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -88,7 +89,9 @@ def _query(
         "lane": lane,
         **limits,
     }
-    with transaction.atomic(), connection.cursor() as cursor:
+    # SET LOCAL needs a transaction; an exact scan is spared its two round trips.
+    guard = contextlib.nullcontext() if is_exact else transaction.atomic()
+    with guard, connection.cursor() as cursor:
         if not is_exact:
             cursor.execute(_HNSW_SETTINGS.format(ef=min(1000, max(100, limits["candidates"] * 2))))
         cursor.execute(sql, parameters)
