@@ -35,21 +35,26 @@ def to_list(text: str) -> list[str]:
 
 def to_size(text: str) -> int:
     """Bytes; K, M and G (powers of 1024) may follow the number. Raises ValueError."""
+    if not re.fullmatch(r"\s*\d+\s*[KMGkmg]?[iI]?[bB]?\s*", text):
+        raise ValueError("use a number of bytes, or one with K, M or G, such as 500M")
     units = {"K": 1024, "M": 1024**2, "G": 1024**3}
     text = text.strip().upper().removesuffix("B").removesuffix("I")
     factor = units.get(text[-1:], 1)
-    number = int(text[:-1] if factor > 1 else text)
-    if number < 0:
-        raise ValueError("must not be negative")
-    return number * factor
+    return int(text[:-1] if factor > 1 else text) * factor
+
+
+def to_positive(text: str) -> int:
+    """A whole number of at least 1. Raises ValueError otherwise."""
+    if not re.fullmatch(r"\s*\d+\s*", text) or int(text) < 1:
+        raise ValueError("use a whole number of at least 1")
+    return int(text)
 
 
 def to_port(text: str) -> int:
     """A TCP port. Raises ValueError otherwise."""
-    number = int(text)
-    if not 1 <= number <= 65_535:
+    if not to_positive(text) <= 65_535:
         raise ValueError("must be 1 to 65535")
-    return number
+    return int(text)
 
 
 def to_host(text: str) -> str:
@@ -67,14 +72,6 @@ def to_log_level(text: str) -> str:
     if text.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         raise ValueError("use DEBUG, INFO, WARNING or ERROR")
     return text.upper()
-
-
-def to_positive(text: str) -> int:
-    """A whole number of at least 1. Raises ValueError otherwise."""
-    number = int(text)
-    if number < 1:
-        raise ValueError("must be at least 1")
-    return number
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +104,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("S3_BUCKET", "", "Bucket for STORAGE=s3"),
     Setting("S3_ENDPOINT_URL", "", "Endpoint of an S3-compatible server"),
     Setting(
-        "EMBEDDING_MODEL", "builtin", "Model that embeds pages and queries; see docs/models.md"
+        "EMBEDDING_MODEL", "builtin", "Model that embeds pages and queries: builtin (fake: for tests)"
     ),
     Setting("EMBEDDING_DIMENSION", "1536", "256, 512, 1024 or 1536", to_positive),
     Setting("EMBEDDING_URL", "", "Another Embed v2 server to use instead of the engine process"),

@@ -23,6 +23,7 @@ from searchapp.errors import InvalidInput, SearchappError, Unavailable
 from searchapp.services.addresses import Addresses, addresses_get, run_folder
 from searchapp.services.attach import Attachment, services_attached
 from searchapp.services.child import Child, ChildSpec, birth
+from searchapp.services.external import external_check
 from searchapp.services.locks import Lock
 from searchapp.services.supervisor import StopRequested, Supervisor, state_read, state_write
 
@@ -91,6 +92,7 @@ def stack_run(stack: Stack) -> None:
         )
     try:
         port_check(stack.env["HOST"], stack.env["PORT"])
+        external_check(addresses)
         shutil.rmtree(hold_folder(stack.data_dir), ignore_errors=True)
         with services_attached(stack.env, stack.data_dir) as attachment:
             _Run(stack, addresses, attachment).run()

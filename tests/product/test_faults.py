@@ -1,5 +1,7 @@
 """Killed processes in the middle of a 40-page upload: every page ends exactly once."""
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +65,7 @@ def assert_whole(stack: RunningStack, client: ApiClient, document_id: int) -> No
     ("name", "step"),
     [
         ("render", "rendered"),
+        ("render child", "rendered"),
         ("embed", "embedded"),
         ("engine", "embedded"),
         ("beat", "rendered"),
@@ -73,7 +76,7 @@ def assert_whole(stack: RunningStack, client: ApiClient, document_id: int) -> No
 def test_kill_in_the_middle_ends_with_each_page_once(
     quick_stack: RunningStack, client: ApiClient, name: str, step: str
 ) -> None:
-    slug = client.collection(f"kill-{name}")
+    slug = client.collection(f"kill-{name.replace(' ', '-')}")
     answer = client.upload(slug, f"{name}.pdf", book_make(name))
     document_id = answer.json()["id"]
 
@@ -81,11 +84,22 @@ def test_kill_in_the_middle_ends_with_each_page_once(
         return bool(client.document(document_id)["progress"][step] >= 1)
 
     wait_until(is_halfway, 60, f"{step} begins")
-    killed = quick_stack.kill(name)
-    wait_until(lambda: quick_stack.pids().get(name) not in {None, killed}, 60, f"{name} is back")
+    if name == "render child":
+        _kill_children(quick_stack.pids()["render"])
+    else:
+        killed = quick_stack.kill(name)
+        wait_until(lambda: quick_stack.pids().get(name) not in {None, killed}, 60, "it is back")
     if name == "web":
         wait_until(lambda: _answers(client), 60, "web answers")
     assert_whole(quick_stack, client, document_id)
+
+
+def _kill_children(parent: int) -> None:
+    """kill -9 of all processes of the pool, the one that renders among them."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    assert children
+    for child in children:
+        os.kill(int(child), signal.SIGKILL)
 
 
 def _answers(client: ApiClient) -> bool:
