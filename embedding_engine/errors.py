@@ -57,6 +57,12 @@ class EngineUnavailable(EngineError):
     retryable = True
 
 
+class EngineLost(EngineUnavailable):
+    """The connection broke while the engine worked: it may have died over this very request."""
+
+    code = "engine_lost"
+
+
 class EngineTimeout(EngineError):
     """The engine did not answer in time."""
 

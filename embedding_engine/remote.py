@@ -15,6 +15,7 @@ import numpy as np
 from embedding_engine.errors import (
     EngineError,
     EngineFailed,
+    EngineLost,
     EngineTimeout,
     EngineUnavailable,
     InputTooLarge,
@@ -172,8 +173,10 @@ class EmbedClient:
             raise EngineUnavailable("the engine does not answer") from error
         except httpx.TimeoutException as error:
             raise EngineTimeout("the engine did not answer in time") from error
-        except httpx.TransportError as error:
+        except httpx.ConnectError as error:
             raise EngineUnavailable(f"the engine cannot be reached: {error}") from error
+        except httpx.TransportError as error:
+            raise EngineLost(f"the connection to the engine broke: {error}") from error
 
     def _json(self, response: httpx.Response) -> dict[str, Any]:
         try:

@@ -4,6 +4,7 @@ Vectors come back as float32 arrays of unit length at the index's dimension. Kno
 """
 
 import threading
+import time
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ from embedding_engine.types import (
     Reading,
     TextPart,
 )
-from searchapp.errors import EngineFailed, InvalidInput, SearchappError, Unavailable
+from searchapp.errors import EngineFailed, EngineLost, InvalidInput, SearchappError, Unavailable
 
 if TYPE_CHECKING:
     from embedding_engine.engine import Engine
@@ -66,6 +67,16 @@ def is_reachable() -> bool:
         _client(_PROBE_S).models()
     except engine_errors.EngineError:
         return False
+    return True
+
+
+def wait_reachable(seconds: float) -> bool:
+    """Wait until the engine answers, at most `seconds`; whether it does."""
+    deadline = time.monotonic() + seconds
+    while not is_reachable():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.5)
     return True
 
 
@@ -158,6 +169,8 @@ def _translated(error: engine_errors.EngineError) -> SearchappError:
         return InvalidInput(error.code, error.message)
     if isinstance(error, engine_errors.EngineFailed | engine_errors.EngineTimeout):
         return EngineFailed(error.message)
+    if isinstance(error, engine_errors.EngineLost):
+        return EngineLost(error.message)
     return Unavailable(error.code, error.message)
 
 

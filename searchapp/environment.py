@@ -104,7 +104,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("S3_BUCKET", "", "Bucket for STORAGE=s3"),
     Setting("S3_ENDPOINT_URL", "", "Endpoint of an S3-compatible server"),
     Setting(
-        "EMBEDDING_MODEL", "builtin", "Model that embeds pages and queries: builtin (fake: for tests)"
+        "EMBEDDING_MODEL",
+        "builtin",
+        "Model that embeds pages and queries: builtin (fake: for tests)",
     ),
     Setting("EMBEDDING_DIMENSION", "1536", "256, 512, 1024 or 1536", to_positive),
     Setting("EMBEDDING_URL", "", "Another Embed v2 server to use instead of the engine process"),

@@ -94,6 +94,13 @@ class Unavailable(SearchappError):
         super().__init__(code, message, retryable=True)
 
 
+class EngineLost(Unavailable):
+    """The engine went away in the middle: by chance, or because it died over this very input."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("engine_lost", message)
+
+
 class EngineFailed(SearchappError):
     """The engine is there, but this input made it fail or took it too long.
 

@@ -12,7 +12,7 @@ import numpy as np
 from django.db import connection, transaction
 
 from searchapp import engine, jobs, storage
-from searchapp.errors import SearchappError, Unavailable, unexpected
+from searchapp.errors import EngineLost, SearchappError, Unavailable, unexpected
 from searchapp.models import Index, Page
 from searchapp.models.literals import bits_literal, vector_literal
 
@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 _PAGES_AT_A_TIME = 16
 _RETRY_SECONDS = 5
+_ENGINE_BACK_SECONDS = 30
 _MAX_WINDOWS = 200
 
 
@@ -119,16 +120,24 @@ def _embed_apart(pages: Sequence[Page]) -> bool:
     """
     try:
         _embed(pages)
+    except EngineLost as error:
+        engine.wait_reachable(_ENGINE_BACK_SECONDS)
+        return _blame(pages, error)
     except Unavailable as error:
         logger.warning("engine away, pages wait: %s", error)
         jobs.pages_release(pages, _RETRY_SECONDS)
         return False
     except Exception as error:  # noqa: BLE001  (the top of a task)
-        if len(pages) > 1:
-            return min(_embed_apart([page]) for page in pages)
-        if not isinstance(error, SearchappError):
-            error = unexpected(error, f"page {pages[0]}")
-        jobs.page_failed(pages[0], error)
+        return _blame(pages, error)
+    return True
+
+
+def _blame(pages: Sequence[Page], error: Exception) -> bool:
+    """One of these pages is at fault: find it one by one; for a single page count the attempt."""
+    if len(pages) > 1:
+        return min(_embed_apart([page]) for page in pages)
+    known = error if isinstance(error, SearchappError) else unexpected(error, f"page {pages[0]}")
+    jobs.page_failed(pages[0], known)
     return True
 
 
