@@ -25,10 +25,10 @@ from tests.app.conftest import People, drain, ingested, pdf_make, png_make, uplo
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def broker() -> "redis.Redis[bytes]":
+def broker() -> redis.Redis:
     """The database of the Redis that holds the messages; the cache lies in another."""
     with current_app.connection_for_read() as broker_connection:
-        client: redis.Redis[bytes] = broker_connection.default_channel.client
+        client: redis.Redis = broker_connection.default_channel.client
         return client
 
 
