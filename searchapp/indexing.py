@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from searchapp import engine, jobs, storage
 from searchapp.errors import EngineLost, SearchappError, Unavailable, unexpected
 from searchapp.models import Index, Page
+from searchapp.models.indexes import index_active
 from searchapp.models.literals import bits_literal, vector_literal
 
 logger = logging.getLogger(__name__)
@@ -35,14 +36,6 @@ class Unit:
 
 
 # --- indexes ---------------------------------------------------------------------------------
-
-
-def index_active() -> Index:
-    """The index that searches use. Raises Unavailable while there is none."""
-    index = Index.objects.filter(state=Index.State.ACTIVE).first()
-    if index is None:
-        raise Unavailable("no_index", "There is no active index; run `manage.py index_ensure`.")
-    return index
 
 
 def index_ensure() -> Index:

@@ -1,7 +1,5 @@
 """Documents, their pages, and the jobs that bring them in. No behaviour beyond naming."""
 
-from typing import Any
-
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
@@ -128,11 +126,6 @@ class Page(models.Model):
     def __str__(self) -> str:
         return f"{self.document_id}/{self.number}"
 
-    @property
-    def aspect(self) -> float:
-        """Width by height, 1.0 while unknown."""
-        return self.width / self.height if self.height else 1.0
-
 
 class Job(models.Model):
     """One document's way in. Progress is counted from its pages, never stored here."""
@@ -172,8 +165,3 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.document_id}"
-
-    @property
-    def waits_for(self) -> dict[str, Any]:
-        """What holds the job, for people: state, worker and lease."""
-        return {"state": self.state, "worker": self.worker, "lease_until": self.lease_until}

@@ -3,6 +3,7 @@
 from django.db import models
 from pgvector.django import HalfVectorField
 
+from searchapp.errors import Unavailable
 from searchapp.models.collections import Collection
 from searchapp.models.documents import Page
 
@@ -51,3 +52,11 @@ class Embedding(models.Model):
     index = models.ForeignKey(Index, on_delete=models.DO_NOTHING, related_name="embeddings")
     collection = models.ForeignKey(Collection, on_delete=models.DO_NOTHING, related_name="+")
     vec = HalfVectorField()
+
+
+def index_active() -> Index:
+    """The index that searches and uploads use. Raises Unavailable while there is none."""
+    index = Index.objects.filter(state=Index.State.ACTIVE).first()
+    if index is None:
+        raise Unavailable("no_index", "There is no active index; run `manage.py index_ensure`.")
+    return index

@@ -8,8 +8,8 @@ from django.db.models import QuerySet
 
 from searchapp import access, engine
 from searchapp.access import Actor
-from searchapp.errors import Unavailable
 from searchapp.models import Document, Index
+from searchapp.models.indexes import index_active
 from searchapp.search.hits import hits_get
 from searchapp.search.query import Filters, Query, collections_allowed, query_check
 from searchapp.search.stages.fuse import fuse
@@ -40,7 +40,7 @@ def search_pages(*, actor: Actor, query: Query) -> Answer:
     access.require_scope(actor, "search")
     query_check(query)
     clock = _Clock()
-    index = _index()
+    index = index_active()
     with clock.stage("scope") as count:
         scope = scope_get(actor, query.filters)
         count(len(scope.documents or ()))
@@ -96,13 +96,6 @@ def _matching(documents: QuerySet[Document], filters: Filters) -> QuerySet[Docum
 def _words(parts: Sequence[engine.Part]) -> str:
     """What was written, and what was read on the pictures."""
     return " ".join(part.text for part in parts if part.text)
-
-
-def _index() -> Index:
-    index = Index.objects.filter(state=Index.State.ACTIVE).first()
-    if index is None:
-        raise Unavailable("no_index", "There is no active index yet; start the product once.")
-    return index
 
 
 def _lane(
