@@ -123,6 +123,12 @@ def _guarded(run: Callable[[], Done], cancelled: Event | None) -> Done | WireAns
         return error_answer(500, "internal error")
 
 
+def bearer_token(authorization: str) -> str:
+    """The token of such a header, the scheme in any case; "" for none or another scheme."""
+    scheme, _, token = authorization.strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
 def canonical_path(path: str) -> str:
     """The route a client means: no query string, one slash before, none behind, one version."""
     plain = "/" + unquote(path.partition("?")[0]).strip("/")

@@ -100,10 +100,10 @@ class EngineApp:
             await send({"type": "http.response.body", "body": answer.body})
 
     def _check_key(self, authorization: str) -> None:
-        scheme, _, token = authorization.strip().partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
+        token = api.bearer_token(authorization)
+        if not token:
             raise Refused(error_answer(401, api.NO_KEY))
-        sent = token.strip().encode("utf-8", "replace")
+        sent = token.encode("utf-8", "replace")
         # All keys are compared, so that the time tells nothing about any.
         found = [hmac.compare_digest(sent, key) for key in self._keys]
         if not any(found):

@@ -1,8 +1,8 @@
 """A model held by another Embed v2 server, asked as if it were here. Knows no HTTP and no app.
 
 Whole vectors are asked for, cut and made unit length here, so that every dimension is had from
-servers that know only one. Requests of documents are several at a time, and queries have threads of
-their own. Imports no torch.
+servers that know only one. Requests of documents are several at a time, and those of somebody who
+waits (urgency.py) have threads of their own. Imports no torch.
 """
 
 import logging
@@ -30,6 +30,7 @@ from embedding_engine.remote import UNIX, EmbedClient
 from embedding_engine.remote_wire import Batch, batches
 from embedding_engine.retries import Budget, Patience, Retries, pause_after
 from embedding_engine.types import EmbedRequest, EmbedResult, ImageFacts, ImagePart, ModelOptions
+from embedding_engine.urgency import may_be_urgent
 
 log = logging.getLogger(__name__)
 
@@ -102,11 +103,11 @@ class RemoteEngine:
         self.spec.checked_dimension(request.output_dimension)
         if not request.inputs:
             raise InvalidInput("there is nothing to embed")
-        is_query = request.input_type == "search_query"
-        seconds = self._patience.query_s if is_query else self._patience.document_s
+        is_urgent = may_be_urgent(request)
+        seconds = self._patience.query_s if is_urgent else self._patience.document_s
         budget = Budget(seconds, cancelled, self._closed)
         try:
-            return self._embedded(request, self._met(budget), budget, is_query=is_query)
+            return self._embedded(request, self._met(budget), budget, is_urgent=is_urgent)
         except (Unauthorized, ModelNotFound) as error:
             # Our caller's own key and model are right: 401 and 404 would tell it otherwise.
             raise ModelUnavailable(f"the embedding server refuses us: {error.message}") from error
@@ -209,7 +210,7 @@ class RemoteEngine:
         self._server = server
 
     def _embedded(
-        self, request: EmbedRequest, server: RemoteServer, budget: Budget, *, is_query: bool
+        self, request: EmbedRequest, server: RemoteServer, budget: Budget, *, is_urgent: bool
     ) -> EmbedResult:
         dimension = server.spec.checked_dimension(request.output_dimension)
         parts = list(batches(request.inputs, server.dialect, max_tokens=request.max_tokens))
@@ -217,7 +218,7 @@ class RemoteEngine:
         def answered(batch: Batch) -> EmbedResult:
             return self._retries.ask(lambda left: self._asked(batch, request, server, left), budget)
 
-        results = self._answers(answered, parts, budget, is_query=is_query)
+        results = self._answers(answered, parts, budget, is_urgent=is_urgent)
         vectors = np.empty((len(request.inputs), server.dimension), dtype=np.float32)
         for batch, result in zip(parts, results, strict=True):
             vectors[batch.places] = result.vectors
@@ -252,10 +253,10 @@ class RemoteEngine:
         parts: Sequence[Batch],
         budget: Budget,
         *,
-        is_query: bool,
+        is_urgent: bool,
     ) -> list[EmbedResult]:
-        lane = "queries" if is_query else "documents"
-        pool = self._queries if is_query else self._documents
+        lane = "queries" if is_urgent else "documents"
+        pool = self._queries if is_urgent else self._documents
         self._count_waiting(lane, 1)
         try:
             return _gathered([pool.submit(answered, batch) for batch in parts], budget)

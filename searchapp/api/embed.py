@@ -124,11 +124,11 @@ def _key_check(authorization: str | None) -> None:
     if authorization == "":
         # What is not ASCII arrives empty from granian: a key, if none of ours.
         raise _Refused(_unauthorized(embed_api.BAD_KEY))
-    scheme, _, secret = (authorization or "").partition(" ")
-    if scheme.lower() != "bearer" or not secret.strip():
+    secret = embed_api.bearer_token(authorization or "")
+    if not secret:
         raise _Refused(_unauthorized(embed_api.NO_KEY))
     try:
-        actor = access.apikey_actor(secret.strip())
+        actor = access.apikey_actor(secret)
     except DatabaseError as error:
         logger.warning("the key cannot be looked up: %s", error)
         raise _Refused(error_answer(503, embed_api.OVERLOADED)) from error

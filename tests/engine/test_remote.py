@@ -36,6 +36,7 @@ from embedding_engine.types import (
     ModelOptions,
     TextPart,
 )
+from embedding_engine.urgency import URGENT_INPUTS
 from tests.engine.upstreams import KEY, Asked, Reply, cohere, json_reply, running, sagemaker, vllm
 from tests.engine.upstreams import vector_of as vector
 
@@ -176,6 +177,21 @@ def test_documents_several_at_a_time_and_queries_never_behind_them() -> None:
             assert engine.metrics()["waiting_documents"] == 1
             assert len(many.result().vectors) == 96 * 6
         assert upstream.most_in_flight == QUICK.in_flight + 1
+
+
+def test_many_queries_at_once_are_nobodys_search() -> None:
+    """They wait with the documents: the threads of those who wait stay free."""
+    with running(cohere) as upstream, remote(upstream.url) as engine:
+        upstream.delay = lambda asked: 1.0 if len(asked.body.get("texts", ())) > 1 else 0.0
+        with ThreadPoolExecutor(1) as pool:
+            bulk = [f"query {n}" for n in range(URGENT_INPUTS + 1)]
+            many = pool.submit(engine.embed, texts(*bulk, kind="search_query"))
+            while not upstream.in_flight:
+                assert not many.done()
+                time.sleep(0.01)
+            metrics = engine.metrics()
+            assert (metrics["waiting_documents"], metrics["waiting_queries"]) == (1, 0)
+            assert len(many.result().vectors) == len(bulk)
 
 
 def test_vllm_is_learned_from_one_probe() -> None:
