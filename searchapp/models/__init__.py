@@ -3,6 +3,7 @@
 from searchapp.models.collections import Collection, Membership
 from searchapp.models.documents import Document, Job, Page
 from searchapp.models.indexes import Embedding, Index
+from searchapp.models.judgements import JudgedQuery, Judgement
 from searchapp.models.keys import ApiKey, SigninLink
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "Embedding",
     "Index",
     "Job",
+    "JudgedQuery",
+    "Judgement",
     "Membership",
     "Page",
     "SigninLink",

@@ -103,6 +103,7 @@ class Page(models.Model):
         max_length=8, choices=TextSource.choices, default=TextSource.NONE
     )
     notes = models.TextField(blank=True)
+    language = models.CharField(max_length=8, blank=True, help_text="ISO 639-1; blank: unknown")
     search = SearchVectorField(null=True, editable=False)
 
     class Meta:

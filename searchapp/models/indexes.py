@@ -22,6 +22,8 @@ class Index(models.Model):
     dimension = models.PositiveSmallIntegerField()
     state = models.CharField(max_length=16, choices=State.choices, default=State.BUILDING)
     created_at = models.DateTimeField(auto_now_add=True)
+    activated_at = models.DateTimeField(null=True, blank=True)
+    retired_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         verbose_name_plural = "indexes"
@@ -48,7 +50,7 @@ class Embedding(models.Model):
 
     pk = models.CompositePrimaryKey("page_id", "lane", "position", "index_id")
     page = models.ForeignKey(Page, on_delete=models.DO_NOTHING, related_name="embeddings")
-    lane = models.CharField(max_length=5, choices=Lane.choices)
+    lane = models.CharField(max_length=8, choices=Lane.choices)
     position = models.SmallIntegerField()
     index = models.ForeignKey(Index, on_delete=models.DO_NOTHING, related_name="embeddings")
     collection = models.ForeignKey(Collection, on_delete=models.DO_NOTHING, related_name="+")

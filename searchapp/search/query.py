@@ -1,12 +1,16 @@
 """What is asked: parts, filters, bounds; checked here once for API, web and commands."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Literal
 
-from searchapp import access, engine
-from searchapp.access import Actor
+from searchapp import engine
 from searchapp.errors import InvalidInput
 from searchapp.models import Document
 from searchapp.models.storable import is_row_id, require_storable
+
+Sort = Literal["relevance", "newest", "document"]
 
 MAX_LIMIT = 200
 MAX_OVERSAMPLING = 50
@@ -16,29 +20,61 @@ MAX_FILTER_VALUES = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
-    """What hits must match; empty means no bound. Several values of one filter: any of them."""
+class Exclusions:
+    """What hits must not be. Several values: none of them."""
 
     collections: tuple[str, ...] = ()
     documents: tuple[int, ...] = ()
     types: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What hits must match; empty means no bound. Several values of one filter: any of them.
+
+    languages: ISO 639-1 codes of the page. uploaded_from, uploaded_to: days, both included.
+    page_from, page_to: page numbers, both included. metadata: key to the allowed values.
+    """
+
+    collections: tuple[str, ...] = ()
+    documents: tuple[int, ...] = ()
+    types: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    uploaded_from: date | None = None
+    uploaded_to: date | None = None
+    page_from: int | None = None
+    page_to: int | None = None
+    metadata: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    without: Exclusions = field(default_factory=Exclusions)
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is bounded below the collections."""
-        return not (self.documents or self.types or self.tags)
+        return replace(self, collections=()) == Filters()
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One search. `oversampling`: candidates of the binary prefilter per wanted hit."""
+    """One search: parts, pages to be like and unlike, or both.
 
-    parts: tuple[engine.Part, ...]
+    oversampling: candidates of the binary prefilter per wanted hit. image_weight: the pictures'
+    share (0..1) where there are words too; None leaves both to the model, interleaved.
+    like, unlike: ids of pages whose kind is wanted more, or less.
+    """
+
+    parts: tuple[engine.Part, ...] = ()
     filters: Filters = field(default_factory=Filters)
     limit: int = 10
     oversampling: int = 4
     group: bool = False
+    sort: Sort = "relevance"
+    image_weight: float | None = None
+    like: tuple[int, ...] = ()
+    unlike: tuple[int, ...] = ()
+    facets: bool = False
 
     @property
     def text(self) -> str:
@@ -104,24 +140,3 @@ def _storable_check(filters: Filters) -> None:
         raise InvalidInput(
             "unknown_document", "There is no such document.", field="filters.documents"
         )
-
-
-def collections_allowed(actor: Actor, filters: Filters) -> list[int] | None:
-    """Ids of the collections to search; None when the actor may see all and none are named.
-
-    Raises InvalidInput for a slug that does not exist or is not visible.
-    """
-    if actor.is_superuser and actor.collection_ids is None and not filters.collections:
-        return None
-    visible = access.visible_collections(actor)
-    if not filters.collections:
-        return list(visible.values_list("pk", flat=True))
-    found = dict(visible.filter(slug__in=filters.collections).values_list("slug", "pk"))
-    for slug in filters.collections:
-        if slug not in found:
-            raise InvalidInput(
-                "unknown_collection",
-                f"There is no collection '{slug}'.",
-                field="filters.collections",
-            )
-    return list(found.values())

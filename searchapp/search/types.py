@@ -1,24 +1,44 @@
 """What passes between the stages of a search and out of it: frozen dataclasses."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from searchapp.models import Page
+
+# Pages that pass a filter and are few enough to be compared one by one.
+EXACT_PAGES = 50_000
+
+Band = Literal["strong", "likely", "weak"]
+
+
+@dataclass(frozen=True, slots=True)
+class PageFilter:
+    """The pages that match the filters, as a subselect of their ids.
+
+    sql: `SELECT page.id FROM searchapp_page page ...` with named parameters, without collections.
+    count: how many match within the collections, or None when more than EXACT_PAGES do.
+    """
+
+    sql: str
+    parameters: Mapping[str, Any]
+    count: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where to look: rights and filters as ids. None means unbounded.
+    """Where to look: rights and filters. None means unbounded.
 
-    documents: ids allowed by the document filters, or None.
+    collections: ids of those that may be searched. pages: what else must hold of a page.
     """
 
     collections: tuple[int, ...] | None
-    documents: tuple[int, ...] | None
+    pages: PageFilter | None = None
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing can match."""
-        return self.collections == () or self.documents == ()
+        return self.collections == () or (self.pages is not None and self.pages.count == 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +61,43 @@ class LaneHit:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneAnswer:
+    """What the vectors say: every candidate page of any lane, by lane, best first.
+
+    hits: in each lane all candidate pages that have units there, so that fusing misses no score.
+    candidates: units reranked by lane. method: how the prefilter looked, "hnsw" or "exact".
+    """
+
+    hits: Mapping[str, Sequence[LaneHit]]
+    candidates: Mapping[str, int]
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Where a query's cosines with the corpus at large lie in one lane."""
+
+    mean: float
+    spread: float
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """The query's scores over a random sample of the index, by lane; empty for an empty index."""
+
+    lanes: Mapping[str, Scale]
+
+
+@dataclass(frozen=True, slots=True)
+class PictureHit:
+    """A page that shows the query's picture: confidence 0..1 and matched points that agree."""
+
+    page_id: int
+    score: float
+    inliers: int
+
+
+@dataclass(frozen=True, slots=True)
 class LexicalHit:
     """A page found by its words: the share (0..1) of the query's idf mass that it holds."""
 
@@ -56,6 +113,7 @@ class Ranked:
     page_id: int
     score: float
     reasons: dict[str, object] = field(default_factory=dict)
+    band: Band = "likely"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +126,20 @@ class Hit:
     excerpt: str
     reasons: dict[str, object]
     also: tuple[int, ...] = ()
+    band: Band = "likely"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a search returns."""
+    """What a search returns. facets: by field, counts of the values among the ranked pages."""
 
     hits: tuple[Hit, ...]
     stages: tuple[Stage, ...]
     index: dict[str, object]
     took_ms: float
+    facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether any hit is more than a weak one."""
+        return any(hit.band != "weak" for hit in self.hits)

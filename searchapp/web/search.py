@@ -17,7 +17,8 @@ from searchapp.demo.queries import DEMO_QUERIES
 from searchapp.errors import SearchappError
 from searchapp.models import Document, Page
 from searchapp.search.query import MAX_LIMIT
-from searchapp.search.search import scope_get, search_pages
+from searchapp.search.scope import pages_count, scope_get
+from searchapp.search.search import search_pages
 from searchapp.search.types import Answer, Hit
 from searchapp.web import words
 from searchapp.web.asked import PAGE_SIZE, Asked, asked_from
@@ -80,20 +81,10 @@ def _answer_context(actor: Actor, asked: Asked) -> dict[str, object]:
     return {
         "answer": answer,
         "cards": _cards(actor, asked, answer),
-        "searched": _searched(actor, asked),
+        "searched": pages_count(scope_get(actor, asked.filters)),
         "more_limit": more if is_full and more > asked.limit else None,
         "more_query": asked.to_querystring(limit=more),
     }
-
-
-def _searched(actor: Actor, asked: Asked) -> int:
-    """How many pages the question was put to."""
-    scope, pages = scope_get(actor, asked.filters), access.visible_pages(actor)
-    if scope.collections is not None:
-        pages = pages.filter(document__collection_id__in=scope.collections)
-    if scope.documents is not None:
-        pages = pages.filter(document_id__in=scope.documents)
-    return pages.filter(step=Page.Step.DONE).count()
 
 
 def _cards(actor: Actor, asked: Asked, answer: Answer) -> list[Card]:

@@ -26,7 +26,7 @@ def test_meaning_finds_the_page_in_other_words(people: People) -> None:
     assert answer.hits[0].page.number == 2
     assert answer.hits[0].score > answer.hits[1].score
     assert "vacation" in answer.hits[0].excerpt
-    assert {stage.name for stage in answer.stages} >= {"embed", "text prefilter + rerank", "fuse"}
+    assert {stage.name for stage in answer.stages} >= {"embed", "prefilter + rerank", "fuse"}
     assert answer.index["dimension"] == 1536
 
 
@@ -121,8 +121,10 @@ def test_prefilter_and_rerank_agree_with_exact_cosine(
             ],
         )
         cursor.execute(f"ANALYZE searchapp_embedding_{index.pk}")
-    scope = Scope(collections=(people.collection.pk,), documents=None)
-    hits, _ = vectors.lane_search(index, "text", query, scope, pages=10, oversampling=40)
+    scope = Scope(collections=(people.collection.pk,))
+    hits = vectors.lanes_search(index, {"text": query}, scope, pages=10, oversampling=40).hits[
+        "text"
+    ]
     best = np.full(20, -1.0)
     np.maximum.at(best, np.arange(2000) % 20, stored @ query)
     expected = [pages[i] for i in np.argsort(-best)[:10]]

@@ -73,7 +73,7 @@ def _shares(weights: dict[str, float], scope: Scope, pages: int) -> tuple[str, d
         join = "JOIN searchapp_document document ON document.id = page.document_id"
         where += " AND document.collection_id = ANY(%(collections)s)"
         parameters["collections"] = list(scope.collections)
-    if scope.documents is not None:
-        where += " AND page.document_id = ANY(%(documents)s)"
-        parameters["documents"] = list(scope.documents)
+    if scope.pages is not None:
+        where += f" AND page.id IN ({scope.pages.sql})"
+        parameters |= scope.pages.parameters
     return _SHARES.format(join=join, where=where), parameters
