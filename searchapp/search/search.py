@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from searchapp import access, engine
 from searchapp.access import Actor
 from searchapp.models.indexes import index_active
+from searchapp.search.checks import query_check
 from searchapp.search.hits import hits_get
-from searchapp.search.query import Query, query_check
+from searchapp.search.query import Query
 from searchapp.search.scope import scope_get
 from searchapp.search.stages.fuse import fuse
 from searchapp.search.stages.lexical import lexical_search
