@@ -1,72 +1,218 @@
-"""Indexes: made with their partition, replaced when the model changes. Embeds nothing."""
+"""Indexes: made with their partition, switched, dropped. Embeds nothing itself but a trial query.
+
+Which index is active is told by its row and nowhere else. A switch waits for the pages that are
+being stored just then, and those that are embedded later see it (embedding.py).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from django.db import connection, transaction
+from django.utils import timezone
 
 from searchapp import engine, jobs
-from searchapp.errors import InvalidInput
-from searchapp.models import Index, Page
+from searchapp.errors import InvalidInput, NotFound, Unavailable
+from searchapp.indexing.building import Progress, index_progress
+from searchapp.indexing.hnsw import hnsw_create
+from searchapp.indexing.pending import pending_fill, pending_retry
+from searchapp.models import Index
 from searchapp.models.indexes import index_active
+
+# Longer than a search that began before the switch may take: it still asks the old partition.
+_SETTLED_SECONDS = 60
+_WARM_UP_WORDS = (1, 8, 24)
 
 
 def index_ensure() -> Index:
-    """The active index of the configured model, made on the first start.
+    """The active index; made for the configured model on the first start.
 
-    Raises Unavailable `model_changed` when the stored vectors are another model's, or while the
-    engine, which has to be asked for some models, is away; InvalidInput when the model has no
-    vectors of the configured dimension.
+    Raises, then only, Unavailable while the engine, which has to be asked for some models, is away
+    or loads; InvalidInput when the model has no vectors of the configured dimension.
     """
-    spec, dimension = _configured()
     if not Index.objects.filter(state=Index.State.ACTIVE).exists():
-        index_create(spec.name, spec.revision, dimension, state=Index.State.ACTIVE)
+        space = space_get(engine.configured(), None)
+        index_create(space, state=Index.State.ACTIVE)
     return index_active()
 
 
-def _configured() -> tuple[engine.ModelSpec, int]:
-    """The configured model and dimension. Raises InvalidInput, Unavailable."""
-    spec, dimension = engine.spec(), engine.dimension()
-    if dimension not in spec.dimensions:
+def space_get(
+    source: engine.ModelSource, dimension: int | None, *, wait_s: float = 0
+) -> engine.VectorSpace:
+    """What vectors of that model are like; `dimension` None: as configured, else the model's own.
+
+    Waits so long for the engine to load it. Raises InvalidInput `dimension_not_offered`,
+    Unavailable.
+    """
+    spec = engine.spec_wait(source, wait_s)
+    is_configured = source == engine.configured()
+    wanted = dimension or (engine.dimension() if is_configured else spec.dimension)
+    if wanted not in spec.dimensions:
         allowed = ", ".join(map(str, spec.dimensions))
         raise InvalidInput(
             "dimension_not_offered",
-            f"EMBEDDING_DIMENSION={dimension}: {spec.name} has {allowed}. Set one of them or none.",
+            f"{spec.name} has no vectors of {wanted} dimensions, but of {allowed}. "
+            "Choose one of them (EMBEDDING_DIMENSION, --dimension), or none for its own.",
+            field="dimension",
         )
-    return spec, dimension
+    return engine.VectorSpace(source, spec, wanted)
 
 
 @transaction.atomic
-def index_create(model: str, revision: str, dimension: int, *, state: str) -> Index:
-    """A new index with its partition: HNSW on the sign bits, btree for filtered exact scans."""
-    index = Index.objects.create(model=model, revision=revision, dimension=dimension, state=state)
+def index_create(space: engine.VectorSpace, *, state: str = Index.State.BUILDING) -> Index:
+    """A new index with its partition, and a row of work for each page that is searchable.
+
+    HNSW is made at once when there is nothing to load, else after it (building.py).
+    """
+    # Pages that are being stored come first; those after us see the new index.
+    list(Index.objects.select_for_update().filter(state=Index.State.ACTIVE))
+    source = space.source
+    index = Index.objects.create(
+        model=space.spec.name,
+        revision=space.spec.revision,
+        dimension=space.dimension,
+        source=source.model,
+        source_revision=source.revision,
+        url=source.url,
+        description=engine.described(space.spec),
+        state=state,
+        activated_at=timezone.now() if state == Index.State.ACTIVE else None,
+    )
     table = f"searchapp_embedding_{index.pk}"
     with connection.cursor() as cursor:
         cursor.execute(
             f"CREATE TABLE {table} PARTITION OF searchapp_embedding FOR VALUES IN ({index.pk})"
         )
-        cursor.execute(
-            f"CREATE INDEX {table}_bits ON {table} "
-            f"USING hnsw ((bits::bit({dimension})) bit_hamming_ops)"
-        )
         cursor.execute(f"CREATE INDEX {table}_collection ON {table} (collection_id, lane)")
+    if not pending_fill(index):
+        hnsw_create(index)
     return index
 
 
-def index_rebuild() -> int:
-    """Replace the active index by an empty one of the configured model; all pages are embedded
-    again. Search is incomplete until they are. Returns how many pages wait.
+def index_build(space: engine.VectorSpace) -> Index:
+    """The index of that model and dimension, building: a new one, or the one that was begun.
 
-    Raises InvalidInput and Unavailable as `index_ensure`, before anything is dropped.
+    One that was retired and kept is caught up. Raises InvalidInput `index_active` for the active
+    one's own.
     """
-    spec, dimension = _configured()
-    with transaction.atomic():
-        for index in Index.objects.filter(state=Index.State.ACTIVE):
-            with connection.cursor() as cursor:
-                cursor.execute(f"DROP TABLE searchapp_embedding_{index.pk}")
-            index.delete()
-        index_create(spec.name, spec.revision, dimension, state=Index.State.ACTIVE)
-        Page.objects.filter(step=Page.Step.DONE).update(
-            step=Page.Step.EMBED, state=Page.State.WAITING
+    found = Index.objects.filter(
+        model=space.spec.name, revision=space.spec.revision, dimension=space.dimension
+    ).first()
+    if found is None:
+        found = index_create(space)
+    elif found.state == Index.State.ACTIVE:
+        raise InvalidInput(
+            "index_active", f"{found} is the active index: there is nothing to build."
         )
-        for document_id in Page.objects.values_list("document_id", flat=True).distinct():
-            jobs.document_reopen(document_id)
+    index_resume(found)
+    return found
+
+
+@transaction.atomic
+def index_resume(index: Index) -> None:
+    """Have the workers embed what it lacks, failed pages included."""
+    Index.objects.filter(pk=index.pk, state=Index.State.RETIRED).update(state=Index.State.BUILDING)
+    index.refresh_from_db(fields=["state"])
+    pending_retry(index)
+    jobs.enqueue("embed")
+
+
+def index_get(number: int) -> Index:
+    """Raises NotFound."""
+    index = Index.objects.filter(pk=number).first()
+    if index is None:
+        raise NotFound("not_found", f"There is no index {number}; see `manage.py index list`.")
+    return index
+
+
+def index_activate(index: Index, *, is_forced: bool = False) -> None:
+    """Make it the active one in one transaction; the one before is kept, retired.
+
+    Its model has answered queries before. Raises InvalidInput `index_incomplete` while pages or
+    HNSW are missing (`is_forced`: only for HNSW; what lacks is embedded afterwards),
+    `index_active`; Unavailable when its model does not answer.
+    """
+    _completeness_check(index, is_forced=is_forced)
+    _warm_up(index.space)
+    with transaction.atomic():
+        # Pages that are being stored in the old one come first: they are rows of work by then.
+        rows = list(Index.objects.select_for_update().order_by("pk"))
+        _completeness_check(index, is_forced=is_forced)
+        now = timezone.now()
+        active = [row.pk for row in rows if row.state == Index.State.ACTIVE]
+        Index.objects.filter(pk__in=active).update(state=Index.State.RETIRED, retired_at=now)
+        Index.objects.filter(pk=index.pk).update(
+            state=Index.State.ACTIVE, activated_at=now, retired_at=None
+        )
         jobs.enqueue("embed")
-    return Page.objects.filter(step=Page.Step.EMBED, state=Page.State.WAITING).count()
+    index.refresh_from_db()
+    engine.default_set(index.space.source)
+
+
+def _completeness_check(index: Index, *, is_forced: bool) -> None:
+    index.refresh_from_db(fields=["state"])
+    if index.state == Index.State.ACTIVE:
+        raise InvalidInput("index_active", f"{index} is the active index already.")
+    progress = index_progress(index)
+    if progress.has_hnsw and (is_forced or not progress.missing):
+        return
+    raise InvalidInput("index_incomplete", f"{index} is not complete: {lacking(progress)}")
+
+
+def lacking(progress: Progress) -> str:
+    """What an index lacks, in words."""
+    words = f"{progress.missing:,} of {progress.pages:,} pages are missing"
+    if progress.failed:
+        words += f", {progress.failed:,} of them failed ({progress.error})"
+    if not progress.has_hnsw:
+        words += "; its HNSW index is not made yet" if progress.missing else ""
+        words = words if progress.missing else "its HNSW index is not made yet"
+    return words + "."
+
+
+def _warm_up(space: engine.VectorSpace) -> None:
+    """Queries of a few lengths, so that the first ones after the switch are not slow ones."""
+    for words in _WARM_UP_WORDS:
+        engine.embed_query([engine.TextPart(" ".join(["warm"] * words))], space=space)
+
+
+def index_retire(index: Index) -> None:
+    """Stop a build, keeping what it has. Raises InvalidInput `index_active`."""
+    _active_refuse(index)
+    Index.objects.filter(pk=index.pk, state=Index.State.BUILDING).update(
+        state=Index.State.RETIRED, retired_at=timezone.now()
+    )
+    index.refresh_from_db()
+
+
+def index_drop(index: Index) -> None:
+    """Drop its partition and its row. Raises InvalidInput `index_active`, Unavailable
+    `index_in_use` shortly after the switch, when searches that began before may still ask it."""
+    _active_refuse(index)
+    if index.retired_at is not None and index.activated_at is not None:
+        left = _SETTLED_SECONDS - (timezone.now() - index.retired_at).total_seconds()
+        if left > 0:
+            raise Unavailable(
+                "index_in_use", f"Searches may still ask {index}; try again in {left:.0f} s."
+            )
+    with transaction.atomic(), connection.cursor() as cursor:
+        _active_refuse(Index.objects.select_for_update().get(pk=index.pk))
+        cursor.execute(f"DROP TABLE IF EXISTS searchapp_embedding_{index.pk}")
+        cursor.execute("DELETE FROM searchapp_index WHERE id = %s", [index.pk])
+
+
+def _active_refuse(index: Index) -> None:
+    if index.state == Index.State.ACTIVE:
+        raise InvalidInput("index_active", f"{index} is the active index: activate another first.")
+
+
+@dataclass(frozen=True, slots=True)
+class IndexLine:
+    """An index and how far it is."""
+
+    index: Index
+    progress: Progress
+
+
+def index_list() -> Sequence[IndexLine]:
+    """All indexes, oldest first."""
+    return [IndexLine(index, index_progress(index)) for index in Index.objects.order_by("pk")]

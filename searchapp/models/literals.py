@@ -1,6 +1,7 @@
 """Vectors as Postgres reads them: text literals need no type registration on pooled connections."""
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 
@@ -10,8 +11,9 @@ def bits_literal(vector: NDArray[np.float32]) -> str:
 
 
 def vector_literal(vector: NDArray[np.float32]) -> str:
-    """The components as pgvector reads them; 5 digits keep all that a half float holds."""
-    return "[" + ",".join([f"{x:.5g}" for x in vector.tolist()]) + "]"
+    """The components as pgvector reads them, in as many digits as a float32 needs."""
+    row = np.ascontiguousarray(vector, dtype=np.float32)
+    return orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
 _TO_DIGITS = bytes([ord("0"), ord("1"), *range(2, 256)])

@@ -1,20 +1,14 @@
 """search against exact arithmetic; filters, rights, grouping, bounds."""
 
-import numpy as np
 import pytest
-from django.db import connection
 from pytest_django import Settings
 
 from searchapp import engine, indexing, library
 from searchapp.access import SYSTEM, Actor
 from searchapp.errors import InvalidInput
-from searchapp.models import Index
-from searchapp.models.literals import bits_literal, vector_literal
 from searchapp.search.excerpts import _places, excerpt_get
 from searchapp.search.query import Filters, Query, text_query
 from searchapp.search.search import search_pages
-from searchapp.search.stages import vectors
-from searchapp.search.types import Scope
 from tests.app.conftest import TEXTS, People, ingested, pdf_make, png_make
 
 pytestmark = pytest.mark.django_db
@@ -88,49 +82,6 @@ def test_a_page_of_many_units_does_not_fill_the_list(people: People) -> None:
     ingested(people, pdf_make([f"{TEXTS[0]} Variant {i}." for i in range(9)]), "short.pdf")
     query = text_query("turbine blades inspection", limit=10, oversampling=1)
     assert len(search_pages(actor=SYSTEM, query=query).hits) == 10
-
-
-@pytest.mark.parametrize("exact_rows", [0, 50_000])
-def test_prefilter_and_rerank_agree_with_exact_cosine(
-    people: People, monkeypatch: pytest.MonkeyPatch, exact_rows: int
-) -> None:
-    """Both paths (HNSW and exact scan) against numpy, on 2,000 random vectors."""
-    document = ingested(people, pdf_make([f"page {i}" for i in range(20)]), "many.pdf")
-    monkeypatch.setattr(vectors, "EXACT_ROWS", exact_rows)
-    rng = np.random.default_rng(7)
-    stored = rng.normal(size=(2000, 1536)).astype(np.float32)
-    stored /= np.linalg.norm(stored, axis=1, keepdims=True)
-    query = stored[:50].sum(axis=0) / np.linalg.norm(stored[:50].sum(axis=0))
-    index = Index.objects.get(state=Index.State.ACTIVE)
-    pages = list(document.pages.order_by("number").values_list("pk", flat=True))
-    with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM searchapp_embedding")
-        cursor.executemany(
-            "INSERT INTO searchapp_embedding (index_id, page_id, collection_id, lane, position,"
-            " bits, vec) VALUES (%s, %s, %s, 'text', %s, %s::varbit, %s::halfvec)",
-            [
-                (
-                    index.pk,
-                    pages[i % 20],
-                    people.collection.pk,
-                    i // 20,
-                    bits_literal(v),
-                    vector_literal(v),
-                )
-                for i, v in enumerate(stored)
-            ],
-        )
-        cursor.execute(f"ANALYZE searchapp_embedding_{index.pk}")
-    scope = Scope(collections=(people.collection.pk,))
-    hits = vectors.lanes_search(index, {"text": query}, scope, pages=10, oversampling=40).hits[
-        "text"
-    ]
-    best = np.full(20, -1.0)
-    np.maximum.at(best, np.arange(2000) % 20, stored @ query)
-    expected = [pages[i] for i in np.argsort(-best)[:10]]
-    assert len({hit.page_id for hit in hits} & set(expected)) >= 9
-    assert hits[0].page_id == expected[0]
-    assert hits[0].score == pytest.approx(best.max(), abs=2e-3)
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,85 @@
-"""Binary prefilter and float rerank of one lane, in one SQL round trip.
+"""Binary prefilter and float rerank of all lanes of a query, in one SQL round trip.
 
-Small or strongly bounded sets are scanned exactly (sort by Hamming distance); large ones go through
-the partition's HNSW index with iterative scan, so that filters never shorten the list.
+In each lane the units nearest by Hamming distance are the candidates: by the lane's HNSW index, or,
+where few rows are in scope, by comparing each of them. Every page that is a candidate in any lane,
+and those named, then gets its best cosine in every lane. Figures: docs/decisions/0004-two-stages.md
 """
 
-import contextlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection
+from psycopg.errors import QueryCanceled
 
 from searchapp.engine import FloatArray
-from searchapp.models import Index
+from searchapp.errors import Unavailable
+from searchapp.models import Embedding, Index
 from searchapp.models.literals import bits_literal, vector_literal
+from searchapp.search.stages.estimate import rows_estimate
 from searchapp.search.types import LaneAnswer, LaneHit, Scope
 
-# An exact Hamming scan of 40,000 rows took 4.5 ms, less than a filtered HNSW walk.
-EXACT_ROWS = 50_000
-_MAX_CANDIDATES = 20_000
+Method = Literal["hnsw", "exact"]
+
+# Comparing a row costs 0.5 us, a step along the graph about 20 rows of that.
+STEP_ROWS = 20
+ALWAYS_EXACT_ROWS = 10_000
+MAX_CANDIDATES = 20_000
+_LEAST_CANDIDATES = 40
+# Of a page's units in a lane, those whose floats are read: nearest by Hamming distance first.
+UNITS = 3
+_TIMEOUT_MS = 5_000
+
+_SETTINGS: dict[str, object] = {
+    "statement_timeout": _TIMEOUT_MS,
+    "jit": "off",
+    "hnsw.iterative_scan": "strict_order",
+    "hnsw.max_scan_tuples": 20_000,
+}
+
+_NEAR = """near_{lane} AS MATERIALIZED (
+    SELECT page_id
+    FROM searchapp_embedding AS unit
+    WHERE index_id = {index} AND lane = '{lane}' {where}
+    ORDER BY {order} LIMIT {candidates}
+)"""
+
+_WANTED = """wanted AS MATERIALIZED (
+    {near} UNION SELECT unnest(%(named)s::bigint[])
+)"""
+
+_BEST = """SELECT '{lane}' AS lane, page_id, score, distance, position, found.units, found.pages
+FROM wanted CROSS JOIN LATERAL (
+    SELECT position, distance, -(vec <#> %(vec_{lane})s::halfvec({d})) AS score
+    FROM (
+        SELECT position, vec, {distance} AS distance
+        FROM searchapp_embedding AS unit
+        WHERE index_id = {index} AND lane = '{lane}' AND unit.page_id = wanted.page_id
+        ORDER BY distance, position LIMIT {units}
+    ) AS nearest
+    ORDER BY score DESC, position LIMIT 1
+) AS best, (SELECT count(*), count(DISTINCT page_id) FROM near_{lane}) AS found (units, pages)"""
+
+# A scalar subselect is asked for each unit that the walk meets; IN would become a join or a hash of
+# all matching pages, and the walk a sort of everything.
+_PASSES = """ AND (
+    SELECT true FROM ({pages}) AS matching (id) WHERE matching.id = unit.page_id LIMIT 1
+)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What is sent: settings of this transaction only, the query, its parameters."""
+
+    settings: Mapping[str, object]
+    sql: str
+    parameters: Mapping[str, Any]
+
+    @property
+    def text(self) -> str:
+        """Settings and query as one message, so one round trip and one transaction."""
+        settings = (f"SET LOCAL {name} = {value};" for name, value in self.settings.items())
+        return " ".join(settings) + self.sql
 
 
 def lanes_search(
@@ -29,123 +91,120 @@ def lanes_search(
     oversampling: int,
     named: Sequence[int] = (),
 ) -> LaneAnswer:
-    """The `pages` best pages of each lane, every one of them and the `named` in all lanes."""
-    hits: dict[str, list[LaneHit]] = {}
-    candidates: dict[str, int] = {}
-    for lane, vector in vectors.items():
-        hits[lane], candidates[lane] = _lane_search(
-            index, lane, vector, scope, pages=pages, oversampling=oversampling, named=named
+    """The `pages` best pages of each lane, every one of them and the `named` in all lanes.
+
+    vectors: by lane, (D,) unit length. named: ids of pages in scope that are scored in any case.
+    One page of many units must not fill the list: the candidates are multiplied until there are
+    enough distinct pages or none are left. Raises Unavailable `search_timeout`.
+    """
+    if scope.is_empty or not vectors:
+        return LaneAnswer({lane: [] for lane in vectors}, dict.fromkeys(vectors, 0), "exact")
+    candidates = max(pages * oversampling, _LEAST_CANDIDATES)
+    method = method_choose(index, scope, candidates)
+    while True:
+        statement = lanes_statement(
+            index, vectors, scope, candidates=candidates, method=method, named=named
         )
-    method = "exact" if _row_estimate(index, scope) <= EXACT_ROWS else "hnsw"
-    return LaneAnswer(hits, candidates, method)
+        answer, distinct = _answer(vectors, _run(statement), method)
+        short = [lane for lane in vectors if distinct[lane] < pages]
+        if not short:
+            return answer
+        if any(answer.candidates[lane] == candidates < MAX_CANDIDATES for lane in short):
+            candidates = min(candidates * 4, MAX_CANDIDATES)
+        elif method == "hnsw":
+            # The walk ended at max_scan_tuples, or the lane is small: only a full look tells.
+            method = "exact"
+        else:
+            return answer
 
 
-_SQL = """
-WITH candidates AS MATERIALIZED (
-    SELECT page_id, position, vec, bits::bit({d}) <~> %(bits)s::bit({d}) AS distance
-    FROM searchapp_embedding
-    WHERE index_id = %(index)s AND lane = %(lane)s {where}
-    ORDER BY {order} LIMIT %(candidates)s
-), named AS (
-    SELECT page_id, position, vec, bits::bit({d}) <~> %(bits)s::bit({d}) AS distance
-    FROM searchapp_embedding
-    WHERE page_id = ANY(%(named)s) AND lane = %(lane)s AND index_id = %(index)s
-), scored AS (
-    SELECT page_id, position, distance, -(vec <#> %(vec)s::halfvec({d})) AS score
-    FROM (SELECT * FROM candidates UNION ALL SELECT * FROM named) AS both_lists
-), best AS (
-    SELECT DISTINCT ON (page_id) page_id, score, distance, position
-    FROM scored ORDER BY page_id, score DESC
-)
-SELECT page_id, score, distance, position, found.units, found.pages
-FROM best, (SELECT count(*), count(DISTINCT page_id) FROM candidates) AS found (units, pages)
-ORDER BY score DESC, page_id LIMIT %(pages)s + cardinality(%(named)s::bigint[])
-"""
+def method_choose(index: Index, scope: Scope, candidates: int) -> Method:
+    """Whichever looks at less: the rows in scope, or the steps of a walk that passes the filter.
+
+    A walk takes candidates * total / matching steps, each as dear as STEP_ROWS compared rows.
+    """
+    total, matching = rows_estimate(index, scope)
+    if matching <= ALWAYS_EXACT_ROWS:
+        return "exact"
+    return "exact" if matching * matching <= STEP_ROWS * candidates * total else "hnsw"
 
 
-def _lane_search(
+def lanes_statement(
     index: Index,
-    lane: str,
-    vector: FloatArray,
+    vectors: Mapping[str, FloatArray],
     scope: Scope,
     *,
-    pages: int,
-    oversampling: int,
+    candidates: int,
+    method: Method,
     named: Sequence[int] = (),
-) -> tuple[list[LaneHit], int]:
-    """The `pages` best pages of a lane and how many candidates were reranked.
-
-    `named`: ids of pages in scope that are scored in any case (their words matched).
-
-    One page of many units must not fill the list: candidates are doubled until enough distinct
-    pages are found or none are left.
-    """
-    if scope.is_empty:
-        return [], 0
-    candidates = max(pages * oversampling, 40)
-    while True:
-        bounds = {"candidates": candidates, "pages": pages, "named": list(named)}
-        rows = _query(index, lane, vector, scope, bounds)
-        found, distinct = (int(rows[0][4]), int(rows[0][5])) if rows else (0, 0)
-        exhausted = found < candidates or candidates >= _MAX_CANDIDATES
-        if distinct >= pages or exhausted:
-            hits = [LaneHit(r[0], float(r[1]), int(r[2]), int(r[3])) for r in rows]
-            return hits, found
-        candidates = min(candidates * 4, _MAX_CANDIDATES)
-
-
-def _query(
-    index: Index, lane: str, vector: FloatArray, scope: Scope, limits: dict[str, Any]
-) -> list[tuple[int, float, int, int, int, int]]:
-    where, bounds = _where(scope)
-    is_exact = _row_estimate(index, scope) <= EXACT_ROWS
-    distance = f"bits::bit({index.dimension}) <~> %(bits)s::bit({index.dimension})"
-    sql = _SQL.format(
-        d=index.dimension, where=where, order=f"({distance}) + 0" if is_exact else distance
-    )
-    parameters: dict[str, Any] = bounds | {
-        "bits": bits_literal(vector),
-        "vec": vector_literal(vector),
-        "index": index.pk,
-        "lane": lane,
-        **limits,
-    }
-    # SET LOCAL needs a transaction; an exact scan is spared its two round trips.
-    guard = contextlib.nullcontext() if is_exact else transaction.atomic()
-    with guard, connection.cursor() as cursor:
-        if not is_exact:
-            cursor.execute(_HNSW_SETTINGS.format(ef=min(1000, max(100, limits["candidates"] * 2))))
-        cursor.execute(sql, parameters)
-        return list(cursor.fetchall())
+) -> Statement:
+    """The one statement of a search: see the module. `candidates`: units in each lane."""
+    parameters: dict[str, Any] = {"named": list(named)}
+    near, best = [], []
+    for lane, vector in vectors.items():
+        parts = _parts(index, lane, method)
+        near.append(_NEAR.format(**parts, where=_where(scope, method), candidates=candidates))
+        best.append(_BEST.format(**parts, units=UNITS))
+        parameters |= {f"bits_{lane}": bits_literal(vector), f"vec_{lane}": vector_literal(vector)}
+    if scope.collections is not None:
+        parameters["collections"] = list(scope.collections)
+    if scope.pages is not None:
+        parameters |= scope.pages.parameters
+    near.append(_WANTED.format(near=" UNION ".join(f"TABLE near_{lane}" for lane in vectors)))
+    sql = f"WITH {', '.join(near)} {' UNION ALL '.join(best)} ORDER BY lane, score DESC, page_id"
+    settings = dict(_SETTINGS)
+    if method == "hnsw":
+        # Only the walk gives an order without a sort.
+        settings |= {"hnsw.ef_search": ef_search(candidates), "enable_sort": "off"}
+    return Statement(settings, sql, parameters)
 
 
-_HNSW_SETTINGS = """
-SET LOCAL hnsw.ef_search = {ef};
-SET LOCAL hnsw.iterative_scan = strict_order;
-SET LOCAL plan_cache_mode = force_custom_plan;
-"""
+def ef_search(candidates: int) -> int:
+    """The width of the walk: with as many as are wanted it would miss every seventh."""
+    return min(1000, max(100, 2 * candidates))
 
 
-def _where(scope: Scope) -> tuple[str, dict[str, Any]]:
-    clauses: str = ""
-    bounds: dict[str, Any] = {}
+def _parts(index: Index, lane: str, method: Method) -> dict[str, object]:
+    """What the templates need; the lane is one of ours, never a caller's text."""
+    d = index.dimension
+    distance = f"bits::bit({d}) <~> %(bits_{Embedding.Lane(lane)})s::bit({d})"
+    order = distance if method == "hnsw" else f"({distance}) + 0"
+    return {"d": d, "index": index.pk, "lane": lane, "distance": distance, "order": order}
+
+
+def _where(scope: Scope, method: Method) -> str:
+    clauses = ""
     if scope.collections is not None:
         clauses += " AND collection_id = ANY(%(collections)s)"
-        bounds["collections"] = list(scope.collections)
-    if scope.pages is not None:
+    if scope.pages is not None and method == "exact":
         clauses += f" AND page_id IN ({scope.pages.sql})"
-        bounds |= scope.pages.parameters
-    return clauses, bounds
+    elif scope.pages is not None:
+        clauses += _PASSES.format(pages=scope.pages.sql)
+    return clauses
 
 
-def _row_estimate(index: Index, scope: Scope) -> float:
-    """Rows the scope may match: the planner's count of the partition, less when few documents."""
-    if scope.pages is not None and scope.pages.count is not None:
-        return 0
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT reltuples FROM pg_class WHERE relname = %s",
-            [f"searchapp_embedding_{index.pk}"],
-        )
-        row = cursor.fetchone()
-    return float(row[0]) if row else 0.0
+def _run(statement: Statement) -> list[tuple[Any, ...]]:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement.text, statement.parameters)
+            while cursor.description is None:
+                cursor.nextset()
+            return list(cursor.fetchall())
+    except OperationalError as error:
+        if isinstance(error.__cause__, QueryCanceled):
+            raise Unavailable(
+                "search_timeout", "The search took too long; narrow it, or try again."
+            ) from error
+        raise
+
+
+def _answer(
+    lanes: Mapping[str, object], rows: list[tuple[Any, ...]], method: Method
+) -> tuple[LaneAnswer, dict[str, int]]:
+    """The answer, and how many distinct pages the prefilter found in each lane."""
+    hits: dict[str, list[LaneHit]] = {lane: [] for lane in lanes}
+    units, pages = dict.fromkeys(lanes, 0), dict.fromkeys(lanes, 0)
+    for lane, page_id, score, distance, position, lane_units, lane_pages in rows:
+        hits[lane].append(LaneHit(page_id, float(score), int(distance), position))
+        units[lane], pages[lane] = lane_units, lane_pages
+    return LaneAnswer(hits, units, method), pages
