@@ -90,17 +90,19 @@ def lanes_search(
     pages: int,
     oversampling: int,
     named: Sequence[int] = (),
+    method: Method | None = None,
 ) -> LaneAnswer:
     """The `pages` best pages of each lane, every one of them and the `named` in all lanes.
 
     vectors: by lane, (D,) unit length. named: ids of pages in scope that are scored in any case.
+    method: how the prefilter looks, for those who measure; None: whichever looks at less.
     One page of many units must not fill the list: the candidates are multiplied until there are
     enough distinct pages or none are left. Raises Unavailable `search_timeout`.
     """
     if scope.is_empty or not vectors:
         return LaneAnswer({lane: [] for lane in vectors}, dict.fromkeys(vectors, 0), "exact")
     candidates = max(pages * oversampling, _LEAST_CANDIDATES)
-    method = method_choose(index, scope, candidates)
+    method = method or method_choose(index, scope, candidates)
     while True:
         statement = lanes_statement(
             index, vectors, scope, candidates=candidates, method=method, named=named
