@@ -5,10 +5,9 @@ from typing import Any
 
 from django.urls import reverse
 from ninja import Schema
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 
 from searchapp.models import Collection, Document, Page
-from searchapp.search.types import Answer, Hit
 
 
 class StrictSchema(Schema):
@@ -141,6 +140,7 @@ class PageRef(Schema):
     image_url: str
     thumbnail_url: str
     text_excerpt: str
+    language: str
     hidden: bool
     width: int
     height: int
@@ -156,6 +156,7 @@ class PageRef(Schema):
             image_url=reverse("api:page_image", args=[page.pk]),
             thumbnail_url=reverse("api:page_thumbnail", args=[page.pk]),
             text_excerpt=excerpt,
+            language=page.language,
             hidden=page.hidden,
             width=page.width,
             height=page.height,
@@ -204,76 +205,3 @@ class PageList(Schema):
 
     items: list[PageOut]
     total: int
-
-
-class FiltersIn(StrictSchema):
-    """What hits must match; several values of one filter: any of them."""
-
-    collections: list[str] = []
-    documents: list[int] = []
-    types: list[str] = []
-    tags: list[str] = []
-
-
-class QueryContent(StrictSchema):
-    """Parts as in Embed v2: text and image, interleaved."""
-
-    content: list[dict[str, Any]]
-
-
-class SearchIn(StrictSchema):
-    """One search; `oversampling` is candidates of the binary prefilter per wanted hit."""
-
-    query: str | QueryContent
-    filters: FiltersIn = Field(default_factory=FiltersIn)
-    limit: int = 10
-    oversampling: int = 4
-    group: bool = False
-
-
-class HitOut(Schema):
-    """One page found. `also`: other matching pages of its document when grouped."""
-
-    rank: int
-    score: float
-    reasons: dict[str, Any]
-    page: PageRef
-    also: list[int]
-
-    @classmethod
-    def from_hit(cls, hit: Hit) -> "HitOut":
-        """From a hit of an answer."""
-        return cls(
-            rank=hit.rank,
-            score=round(hit.score, 4),
-            reasons=hit.reasons,
-            page=PageRef.from_row(hit.page, hit.excerpt),
-            also=list(hit.also),
-        )
-
-
-class StageOut(Schema):
-    """One stage of the search: how many it passed on and how long it took."""
-
-    name: str
-    count: int
-    ms: float
-
-
-class SearchOut(Schema):
-    """What a search returns."""
-
-    hits: list[HitOut]
-    stages: list[StageOut]
-    index: dict[str, Any]
-    took_ms: float
-
-    @classmethod
-    def from_answer(cls, answer: Answer) -> "SearchOut":
-        """From an answer of `search_pages`."""
-        return cls(
-            hits=[HitOut.from_hit(hit) for hit in answer.hits],
-            stages=[StageOut(name=s.name, count=s.count, ms=s.ms) for s in answer.stages],
-            index=answer.index,
-            took_ms=answer.took_ms,
-        )

@@ -1,17 +1,20 @@
-"""POST /search and GET /search?q=."""
+"""POST /search, GET /search?q=, and GET /pages/{id}/similar."""
 
 import base64
-from typing import Any
+from typing import Any, cast
 
 from django.http import HttpRequest
 from ninja import Query as QueryParameters
 from ninja import Router
 
-from searchapp import engine
-from searchapp.api.actor import actor_of
-from searchapp.api.schemas import SearchIn, SearchOut
+from searchapp import access, engine
+from searchapp.access import Actor
+from searchapp.api.actor import actor_of, reader_of
+from searchapp.api.schemas import StrictSchema
+from searchapp.api.search_schemas import SearchBounds, SearchIn, SearchOut, SearchParameters
 from searchapp.errors import InvalidInput
-from searchapp.search.query import Filters, Query, text_query
+from searchapp.search.crops import page_part
+from searchapp.search.query import MAX_PARTS, Query, Sort
 from searchapp.search.search import search_pages
 
 router = Router()
@@ -19,53 +22,91 @@ router = Router()
 
 @router.post("/search", response=SearchOut)
 def search_post(request: HttpRequest, payload: SearchIn) -> SearchOut:
-    """Pages by words, a picture, or both interleaved."""
+    """Pages by words, a picture, both interleaved, or by being like other pages."""
+    actor = actor_of(request)
     content = payload.query
-    parts = (engine.TextPart(content),) if isinstance(content, str) else _parts(content.content)
+    if isinstance(content, str):
+        parts: tuple[engine.Part, ...] = (engine.TextPart(content),)
+    else:
+        access.require_scope(actor, "search")
+        parts = _parts(actor, content.content)
     query = Query(
         parts=parts,
-        filters=Filters(
-            collections=tuple(payload.filters.collections),
-            documents=tuple(payload.filters.documents),
-            types=tuple(payload.filters.types),
-            tags=tuple(payload.filters.tags),
-        ),
+        filters=payload.filters.to_filters(),
         limit=payload.limit,
         oversampling=payload.oversampling,
         group=payload.group,
+        sort=cast(Sort, payload.sort),
+        image_weight=payload.image_weight,
+        like=tuple(payload.like),
+        unlike=tuple(payload.unlike),
+        facets=payload.facets,
+    )
+    return SearchOut.from_answer(search_pages(actor=actor, query=query))
+
+
+@router.get("/search", response=SearchOut)
+def search_get(request: HttpRequest, asked: QueryParameters[SearchParameters]) -> SearchOut:
+    """Pages by words, or by being like other pages."""
+    _known_check(request, SearchParameters)
+    query = asked.to_query(
+        parts=(engine.TextPart(asked.q),), like=tuple(asked.like), unlike=tuple(asked.unlike)
     )
     return SearchOut.from_answer(search_pages(actor=actor_of(request), query=query))
 
 
-@router.get("/search", response=SearchOut)
-def search_get(
-    request: HttpRequest,
-    q: str,
-    limit: int = 10,
-    group: bool = False,
-    collection: QueryParameters[list[str]] = [],  # noqa: B006  (ninja reads the default)
+@router.get("/pages/{int:page_id}/similar", response=SearchOut)
+def page_similar(
+    request: HttpRequest, page_id: int, asked: QueryParameters[SearchBounds]
 ) -> SearchOut:
-    """Pages by words."""
-    query = text_query(q, limit=limit, group=group, filters=Filters(collections=tuple(collection)))
-    return SearchOut.from_answer(search_pages(actor=actor_of(request), query=query))
+    """Other pages like this one."""
+    _known_check(request, SearchBounds)
+    actor = reader_of(request)
+    page = access.visible_page_get(actor, page_id)
+    return SearchOut.from_answer(search_pages(actor=actor, query=asked.to_query(like=(page.pk,))))
 
 
-def _parts(content: list[dict[str, Any]]) -> tuple[engine.Part, ...]:
-    return tuple(_part(part, f"query.content.{i}") for i, part in enumerate(content))
+def _known_check(request: HttpRequest, schema: type[StrictSchema]) -> None:
+    """Ninja reads of an address what it knows and drops the rest, so a typing error would widen
+    the search."""
+    for name in request.GET:
+        if name not in schema.model_fields:
+            raise InvalidInput("invalid_field", f"There is no parameter '{name[:40]}'.", field=name)
 
 
-def _part(part: dict[str, Any], field: str) -> engine.Part:
-    """`{"type": "text", "text"}`, or an image as any Embed v2 client writes it."""
-    if isinstance(part.get("text"), str) and part.get("type", "text") == "text":
+def _parts(actor: Actor, content: list[dict[str, Any]]) -> tuple[engine.Part, ...]:
+    if len(content) > MAX_PARTS:
+        raise InvalidInput("query_too_long", f"At most {MAX_PARTS} parts.", field="query")
+    return tuple(_part(actor, part, f"query.content.{i}") for i, part in enumerate(content))
+
+
+def _part(actor: Actor, part: dict[str, Any], field: str) -> engine.Part:
+    """`{"type": "text", "text"}`, an image as any Embed v2 client writes it, or
+    `{"type": "page", "page", "box"}`."""
+    kind = part.get("type", "text")
+    if kind == "text" and isinstance(part.get("text"), str):
         return engine.TextPart(part["text"])
-    if part.get("type") in ("image", "image_url"):
+    if kind in ("image", "image_url"):
         value = part.get("image_url", part.get("image"))
         url = value.get("url") if isinstance(value, dict) else value
         if isinstance(url, str):
             return engine.ImagePart(_image_bytes(url, field))
+    if kind == "page":
+        return _page_part(actor, part, field)
     raise InvalidInput(
-        "invalid_part", "A part is a text, or an image_url with a data URI.", field=field
+        "invalid_part",
+        "A part is a text, an image_url with a data URI, or a page with a box.",
+        field=field,
     )
+
+
+def _page_part(actor: Actor, part: dict[str, Any], field: str) -> engine.Part:
+    page, box = part.get("page"), part.get("box", [0, 0, 1, 1])
+    if type(page) is not int or not isinstance(box, list):
+        raise InvalidInput("invalid_part", "page is an id, box a list of numbers.", field=field)
+    if not all(type(edge) in (int, float) for edge in box):
+        raise InvalidInput("invalid_box", "box has four numbers from 0 to 1.", field=field)
+    return page_part(actor, page, box, field=field)
 
 
 def _image_bytes(url: str, field: str) -> bytes:

@@ -1,10 +1,12 @@
-"""The ranking as hits: rows read through `visible_pages` once more, grouped when asked."""
+"""The ranking as hits: rows read through `visible_pages` once more, grouped and sorted as asked."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from searchapp import access
 from searchapp.access import Actor
 from searchapp.search.excerpts import excerpt_get
+from searchapp.search.places import Place, facets_count, places_get, places_sorted
 from searchapp.search.query import Query
 from searchapp.search.types import Hit, Ranked
 
@@ -13,50 +15,60 @@ _ALSO_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """A ranked page and where it stands."""
+class Shown:
+    """The hits of an answer, and the counts over the whole ranking."""
 
-    ranked: Ranked
-    document_id: int
-    number: int
+    hits: tuple[Hit, ...]
+    facets: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
-def hits_get(actor: Actor, ranked: list[Ranked], query: Query) -> tuple[Hit, ...]:
-    """At most `limit` hits; only their rows are read in full, not those of the whole ranking."""
-    shown, also = ranked[: query.limit], dict[int, tuple[int, ...]]()
-    if query.group:
-        places = _places(actor, ranked)
-        shown = [place.ranked for place in _first_of_each(places)[: query.limit]]
-        also = _also(places)
+def hits_get(actor: Actor, ranked: Sequence[Ranked], query: Query, words: str) -> Shown:
+    """At most `limit` hits; only their rows are read in full, not those of the whole ranking.
+
+    words: what excerpts stand around.
+    """
+    if not (query.group or query.facets) and query.sort == "relevance":
+        return Shown(_hits(actor, ranked[: query.limit], query, words, {}))
+    places = places_get(actor, ranked)
+    shown = _first_of_each(places) if query.group else places
+    chosen = [place.ranked for place in places_sorted(shown, query.sort)[: query.limit]]
+    also = _also(places) if query.group else {}
+    facets = facets_count(places) if query.facets else {}
+    return Shown(_hits(actor, chosen, query, words, also), facets)
+
+
+def _hits(
+    actor: Actor,
+    chosen: Sequence[Ranked],
+    query: Query,
+    words: str,
+    also: dict[int, tuple[int, ...]],
+) -> tuple[Hit, ...]:
     rows = access.visible_pages(actor).select_related("document__collection")
-    pages = rows.defer("words", "search").in_bulk([item.page_id for item in shown])
+    pages = rows.defer("words", "search").in_bulk([item.page_id for item in chosen])
+    filters = {"filters": list(named)} if (named := query.filters.narrowing) else {}
     return tuple(
         Hit(
             rank=rank,
             score=item.score,
             page=(page := pages[item.page_id]),
-            excerpt=excerpt_get(page.text or page.notes, query.text),
-            reasons=item.reasons,
+            excerpt=excerpt_get(page.text or page.notes, words),
+            reasons={**item.reasons, **filters},
             also=tuple(n for n in also.get(page.document_id, ()) if n != page.number),
+            band=item.band,
         )
-        for rank, item in enumerate((item for item in shown if item.page_id in pages), start=1)
+        for rank, item in enumerate((item for item in chosen if item.page_id in pages), start=1)
     )
 
 
-def _places(actor: Actor, ranked: list[Ranked]) -> list[_Place]:
-    rows = access.visible_pages(actor).filter(pk__in=[item.page_id for item in ranked])
-    found = {row[0]: row[1:] for row in rows.values_list("pk", "document_id", "number")}
-    return [_Place(item, *found[item.page_id]) for item in ranked if item.page_id in found]
-
-
-def _first_of_each(places: list[_Place]) -> list[_Place]:
-    first: dict[int, _Place] = {}
+def _first_of_each(places: list[Place]) -> list[Place]:
+    first: dict[int, Place] = {}
     for place in places:
         first.setdefault(place.document_id, place)
     return list(first.values())
 
 
-def _also(places: list[_Place]) -> dict[int, tuple[int, ...]]:
+def _also(places: list[Place]) -> dict[int, tuple[int, ...]]:
     numbers: dict[int, list[int]] = {}
     best: dict[int, float] = {}
     for place in places:

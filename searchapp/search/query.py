@@ -1,11 +1,12 @@
 """What is asked: parts, filters, bounds. Checked in `checks`, turned into SQL in `scope`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal
 
 from searchapp import engine
+from searchapp.errors import InvalidInput
 
 Sort = Literal["relevance", "newest", "document"]
 
@@ -95,3 +96,16 @@ class Query:
 def text_query(text: str, **bounds: object) -> Query:
     """A query of words alone."""
     return Query(parts=(engine.TextPart(text),), **bounds)  # type: ignore[arg-type]
+
+
+def metadata_from(pairs: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """`key:value` pairs as a metadata filter. Raises InvalidInput for one without a key."""
+    found: dict[str, tuple[str, ...]] = {}
+    for pair in pairs:
+        key, colon, value = pair.partition(":")
+        if not key or not colon:
+            raise InvalidInput(
+                "invalid_metadata", "Write metadata as key:value.", field="filters.metadata"
+            )
+        found[key] = (*found.get(key, ()), value)
+    return found

@@ -1,19 +1,27 @@
-"""search: a query to hits. Embeds, prefilters and reranks lanes, looks up words, fuses, groups."""
+"""search: a query to hits. The stages are elsewhere; here are their order and their clock."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from searchapp import access, engine
+from django.db import OperationalError
+from psycopg.errors import QueryCanceled
+
+from searchapp import access
 from searchapp.access import Actor
+from searchapp.errors import Unavailable
+from searchapp.models import Index
 from searchapp.models.indexes import index_active
+from searchapp.search.asked import asked_get, asked_vector, required_get, words_text
 from searchapp.search.checks import query_check
+from searchapp.search.examples import examples_get, feedback
 from searchapp.search.hits import hits_get
 from searchapp.search.query import Query
 from searchapp.search.scope import scope_get
 from searchapp.search.stages.fuse import fuse
 from searchapp.search.stages.lexical import lexical_search
 from searchapp.search.stages.vectors import lanes_search
+from searchapp.search.syntax import condition
 from searchapp.search.types import Answer, Stage
 
 # Fused lists are cut here: deeper pages of one lane hardly ever reach the top of the fused list.
@@ -34,51 +42,73 @@ class _Clock:
         self.stages.append(Stage(name, counts[0], _ms(began)))
 
 
-def search_pages(*, actor: Actor, query: Query) -> Answer:
-    """The best pages the actor may see. Raises InvalidInput (field named), Unavailable."""
+def search_pages(*, actor: Actor, query: Query, index: Index | None = None) -> Answer:
+    """The best pages the actor may see. Raises InvalidInput (field named), Unavailable.
+
+    `index`: asked instead of the active one. It is read once: query and vectors are of one model,
+    whatever becomes active meanwhile.
+    """
     access.require_scope(actor, "search")
     query_check(query)
-    clock = _Clock()
-    index = index_active()
+    with _time_limit_told():
+        return _search(actor, query, index or index_active(), _Clock())
+
+
+def _search(actor: Actor, query: Query, index: Index, clock: _Clock) -> Answer:
+    space, weight = index.space, query.image_weight
+    pages = query.limit * _LANE_DEPTH + len(query.like) + len(query.unlike)
     with clock.stage("scope") as count:
-        scope = scope_get(actor, query.filters)
+        required = required_get(query)
+        scope = scope_get(actor, query.filters, condition(required))
         count((scope.pages.count or 0) if scope.pages else 0)
     with clock.stage("read") as count:
-        parts = engine.read_pictures(query.parts)
-        count(sum(isinstance(part, engine.ImagePart) for part in parts))
+        asked = asked_get(query, required, space)
+        count(len(asked.pictures))
     with clock.stage("embed") as count:
-        vector = engine.embed_query(parts)
-        count(len(parts))
+        vector = asked_vector(asked, weight, space)
+        by_lane = {str(lane): vector for lane in space.spec.lanes if vector is not None}
+        vectors = feedback(by_lane, examples_get(actor, index, query))
+        count(len(asked.parts) + len(query.like) + len(query.unlike))
     with clock.stage("words") as count:
-        lexical = lexical_search(_words(parts), scope, pages=query.limit * _LANE_DEPTH)
+        lexical = lexical_search(words_text(asked, weight), scope, pages=pages)
         count(len(lexical))
     with clock.stage("prefilter + rerank") as count:
         found = lanes_search(
             index,
-            dict.fromkeys(engine.spec().lanes, vector),
+            vectors,
             scope,
-            pages=query.limit * _LANE_DEPTH,
+            pages=pages,
             oversampling=query.oversampling,
             named=[hit.page_id for hit in lexical],
         )
         count(sum(found.candidates.values()))
     with clock.stage("fuse") as count:
-        ranked = fuse(found.hits, lexical)
+        examples = {*query.like, *query.unlike}
+        ranked = [page for page in fuse(found.hits, lexical) if page.page_id not in examples]
         count(len(ranked))
     with clock.stage("show") as count:
-        hits = hits_get(actor, ranked, query)
-        count(len(hits))
+        shown = hits_get(actor, ranked, query, required.plain)
+        count(len(shown.hits))
     described: dict[str, object] = {
+        "id": index.pk,
         "model": index.model,
         "revision": index.revision,
         "dimension": index.dimension,
     }
-    return Answer(hits, tuple(clock.stages), described, _ms(clock.began))
+    return Answer(shown.hits, tuple(clock.stages), described, _ms(clock.began), shown.facets)
 
 
-def _words(parts: Sequence[engine.Part]) -> str:
-    """What was written, and what was read on the pictures."""
-    return " ".join(part.text for part in parts if part.text)
+@contextmanager
+def _time_limit_told() -> Iterator[None]:
+    """A statement that Postgres ended for its time is no fault, but too much to do now."""
+    try:
+        yield
+    except OperationalError as error:
+        if not isinstance(error.__cause__, QueryCanceled):
+            raise
+        raise Unavailable(
+            "search_timeout", "The search took too long: narrow it, or try again."
+        ) from error
 
 
 def _ms(began: float) -> float:

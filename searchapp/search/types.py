@@ -131,7 +131,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a search returns. facets: by field, counts of the values among the ranked pages."""
+    """What a search returns. facets: by filter, counts of the values among the pages that fit."""
 
     hits: tuple[Hit, ...]
     stages: tuple[Stage, ...]
@@ -143,3 +143,10 @@ class Answer:
     def is_answered(self) -> bool:
         """Whether any hit is more than a weak one."""
         return any(hit.band != "weak" for hit in self.hits)
+
+    @property
+    def message(self) -> str:
+        """A sentence for an answer that is none; "" otherwise."""
+        if not self.hits:
+            return "No page that you may see matches the query and its filters."
+        return "" if self.is_answered else "Nothing fits well; these pages only come nearest."

@@ -73,7 +73,10 @@ def test_upload_poll_search_show_delete(people: People, alice: Api) -> None:
         "collection": "reports",
         "type": "pdf",
     }
-    assert set(answer) == {"hits", "stages", "index", "took_ms"}
+    assert set(answer) == {
+        *("hits", "is_answered", "message", "facets"),
+        *("stages", "index", "took_ms"),
+    }
     picture = alice._client.get(hit["page"]["image_url"])
     assert picture.status_code == 200
     assert picture["Content-Type"] in {"image/jpeg", "image/webp"}
@@ -281,6 +284,7 @@ READS = {
     "/pages/{page}": {"search"},
     "/pages/{page}/image": {"search"},
     "/pages/{page}/thumbnail": {"search"},
+    "/pages/{page}/similar": {"search"},
     "/search?q=blades": {"search"},
 }
 
