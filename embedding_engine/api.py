@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass
+from math import ceil
 from threading import Event
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -21,10 +22,17 @@ from embedding_engine.answers import (
     text_answer,
 )
 from embedding_engine.base import Embedder
-from embedding_engine.errors import EngineError, InputTooLarge, InvalidInput
+from embedding_engine.errors import (
+    EngineError,
+    InputTooLarge,
+    InvalidInput,
+    ModelLoading,
+    Unauthorized,
+)
 from embedding_engine.images import decoded_image
 from embedding_engine.openapi import OPENAPI
-from embedding_engine.types import WireAnswer
+from embedding_engine.pool import ModelPool
+from embedding_engine.types import ModelSource, WireAnswer
 from embedding_engine.urgency import may_be_urgent
 from embedding_engine.wire import (
     MAX_BODY_BYTES,
@@ -189,9 +197,11 @@ def _verb(method: str) -> str:
 def _embed_route(shape: Shape) -> Route:
     # Only v2 insists on a model: v1 had a default, and on SageMaker the endpoint is the model.
     def route(engine: Embedder, asked: _Asked) -> Work:
-        spec = engine.spec
+        body = parse_json(asked.body)
+        chosen = _chosen(engine, body.get("model") if isinstance(body, dict) else None)
+        spec = chosen.spec
         call = parse_embed_body(
-            parse_json(asked.body),
+            body,
             spec=spec,
             is_model_required=shape == "2",
             is_own=asked.is_own,
@@ -199,7 +209,7 @@ def _embed_route(shape: Shape) -> Route:
 
         def embedded(cancelled: Event | None) -> WireAnswer:
             try:
-                result = engine.embed(call.request, cancelled=cancelled)
+                result = chosen.embed(call.request, cancelled=cancelled)
             except InvalidInput as error:
                 return failure_answer(error, kind=call.kind)
             return embed_answer(call, result, spec=spec, shape=shape)
@@ -217,24 +227,58 @@ def _tokenize(engine: Embedder, asked: _Asked) -> WireAnswer:
     fields = parse_json(asked.body)
     if not isinstance(fields, dict):
         raise InvalidInput("invalid type: the body must be a JSON object")
-    check_model(fields.get("model"), spec=engine.spec)
+    chosen = _chosen(engine, fields.get("model"))
+    check_model(fields.get("model"), spec=chosen.spec)
     text = fields.get("text")
     if not isinstance(text, str):
         raise wrong_type("text", text, "string")
     if not 1 <= len(text) <= MAX_TOKENIZE_CHARACTERS:
         raise InvalidInput(f"text must have 1 to {MAX_TOKENIZE_CHARACTERS:,} characters")
-    tokens, token_strings = engine.tokenize(text)
+    tokens, token_strings = chosen.tokenize(text)
     meta = {"api_version": {"version": "1"}}
     return json_answer({"tokens": tokens, "token_strings": token_strings, "meta": meta})
 
 
 def _models(engine: Embedder, asked: _Asked) -> WireAnswer:
-    return json_answer({"models": [_described(engine)]})
+    held = engine.engines if isinstance(engine, ModelPool) else (engine,)
+    return json_answer({"models": [_described(one) for one in held]})
 
 
 def _model(engine: Embedder, name: str) -> WireAnswer:
-    check_model(name, spec=engine.spec)
-    return json_answer(_described(engine))
+    chosen = _chosen(engine, name)
+    check_model(name, spec=chosen.spec)
+    return json_answer(_described(chosen))
+
+
+def _chosen(engine: Embedder, name: object) -> Embedder:
+    """Whom a request means by `name`; the default for a name that nobody has."""
+    return engine.chosen(name) if isinstance(engine, ModelPool) else engine
+
+
+def _load(engine: Embedder, asked: _Asked) -> WireAnswer:
+    """For our own processes: 200 with the model once it is loaded, 202 until then.
+
+    `is_default` makes it the one that is active.
+    """
+    if not (isinstance(engine, ModelPool) and engine.may_load):
+        raise Unauthorized("models are loaded on demand only on a Unix socket or with a key set")
+    fields = parse_json(asked.body)
+    if not isinstance(fields, dict):
+        raise InvalidInput("invalid type: the body must be a JSON object")
+    source = ModelSource(*(_word(fields, name) for name in ("model", "revision", "url")))
+    try:
+        loaded = engine.asked(source, is_default=fields.get("is_default") is True)
+    except ModelLoading as error:
+        retry = ("retry-after", str(ceil(error.retry_after_s or 1)))
+        return json_answer({"message": error.message}, status=202, headers=(retry,))
+    return json_answer(_described(loaded))
+
+
+def _word(fields: Mapping[str, Any], name: str) -> str:
+    text = fields.get(name, "")
+    if not isinstance(text, str):
+        raise wrong_type(name, text, "string")
+    return text
 
 
 def _described(engine: Embedder) -> dict[str, Any]:
@@ -297,6 +341,7 @@ _ROUTES: Mapping[str, Mapping[str, Route]] = {
     "/invocations": {"POST": _embed_route("sagemaker")},
     "/v1/tokenize": {"POST": _tokenize},
     "/v1/read": {"POST": _read},
+    "/v1/load": {"POST": _load},
     _MODELS: {"GET": _models},
     "/ping": {"GET": _ping},
     "/metrics": {"GET": _metrics},

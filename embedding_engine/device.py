@@ -108,7 +108,7 @@ def within_memory(
                 raise
             message = str(error)
         # Only here: inside the except the error's traceback still holds the tensors of the pass.
-        _free_cached_memory()
+        free_cached_memory()
         raise DeviceOutOfMemory(message)
 
     return run
@@ -134,7 +134,8 @@ def _is_lost() -> bool:
     return False
 
 
-def _free_cached_memory() -> None:
+def free_cached_memory() -> None:
+    """Give back what the GPU's allocator keeps for later; nothing on a CPU."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()

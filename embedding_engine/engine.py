@@ -278,8 +278,8 @@ def load_engine(model: str, options: ModelOptions = _DEFAULTS) -> Embedder:
         return _load_engine(model, options)
 
 
-@lru_cache(maxsize=4)
-def _load_engine(model: str, options: ModelOptions) -> Embedder:
+def make_engine(model: str, options: ModelOptions) -> Embedder:
+    """A new engine for that model, warmed up; its owner closes it. Raises as `load_engine`."""
     if options.url:
         from embedding_engine.models.remote import RemoteEngine
 
@@ -287,3 +287,6 @@ def _load_engine(model: str, options: ModelOptions) -> Embedder:
     engine = Engine(model, options)
     engine.warm_up()
     return engine
+
+
+_load_engine = lru_cache(maxsize=4)(make_engine)

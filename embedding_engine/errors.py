@@ -64,6 +64,12 @@ class EngineUnavailable(EngineError):
         self.retry_after_s = retry_after_s
 
 
+class ModelLoading(EngineUnavailable):
+    """The model is on its way into memory."""
+
+    code = "model_loading"
+
+
 class DeviceLost(EngineUnavailable):
     """The device answers nothing more in this program; a new process may well be able to."""
 

@@ -50,6 +50,10 @@ class ModelSpec:
         """Which weights, exactly: `name@revision`. An engine answers to it as to its name."""
         return f"{self.name}@{self.revision}"
 
+    def answers_to(self, name: str) -> bool:
+        """Whether programs may ask for it by that name."""
+        return name in (self.name, self.identity, *self.aliases)
+
     @property
     def dimension(self) -> int:
         """What one gets without asking for a dimension."""

@@ -3,9 +3,11 @@
 One request, one answer: whoever wants retries and several requests at a time uses RemoteEngine.
 """
 
+import json
 import re
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -19,10 +21,11 @@ from embedding_engine.errors import (
     EngineTimeout,
     EngineUnavailable,
     InvalidInput,
+    ModelLoading,
     ModelUnavailable,
     Unauthorized,
 )
-from embedding_engine.remote_errors import at_places, error_of
+from embedding_engine.remote_errors import at_places, error_of, retry_after
 from embedding_engine.remote_wire import (
     Batch,
     Dialect,
@@ -31,7 +34,14 @@ from embedding_engine.remote_wire import (
     embed_result,
     json_object,
 )
-from embedding_engine.types import EmbedRequest, EmbedResult, Reading, WireAnswer, Word
+from embedding_engine.types import (
+    EmbedRequest,
+    EmbedResult,
+    ModelSource,
+    Reading,
+    WireAnswer,
+    Word,
+)
 from embedding_engine.wire import ENGINE_HEADER
 
 UNIX = "unix://"
@@ -166,6 +176,18 @@ class EmbedClient:
     def model(self, name: str, *, timeout: float | None = None) -> dict[str, Any]:
         """What a server of ours says of the model of that name; ModelNotFound if it has none."""
         return json_object(self._send("GET", f"/v1/models/{quote(name, safe='')}", timeout=timeout))
+
+    def load(self, source: ModelSource, *, is_default: bool = False) -> dict[str, Any]:
+        """Have a server of ours load a model and describe it; `is_default`: as the active one.
+
+        Raises ModelLoading until it is there; then, when it cannot be loaded, why.
+        """
+        asked = {**asdict(source), "is_default": is_default}
+        answer = self._send("POST", "/v1/load", json.dumps(asked).encode())
+        if answer.status == 202:
+            message = str(json_object(answer).get("message"))
+            raise ModelLoading(message, retry_after_s=retry_after(answer))
+        return json_object(answer)
 
     def tokenize(
         self, text: str, *, model: str, timeout: float | None = None

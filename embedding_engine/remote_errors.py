@@ -49,9 +49,9 @@ def error_of(answer: WireAnswer) -> EngineError:
     if status in _ERRORS:
         return _ERRORS[status](message)
     if status == 429:
-        return RateLimited(message, retry_after_s=_retry_after(answer))
+        return RateLimited(message, retry_after_s=retry_after(answer))
     if status >= 500 or status == 408:
-        return EngineUnavailable(message, retry_after_s=_retry_after(answer))
+        return EngineUnavailable(message, retry_after_s=retry_after(answer))
     return ModelUnavailable(message)
 
 
@@ -75,7 +75,7 @@ def _message(answer: WireAnswer) -> str:
     return message[:_MESSAGE_CHARACTERS].removeprefix("invalid request: ")
 
 
-def _retry_after(answer: WireAnswer) -> float | None:
+def retry_after(answer: WireAnswer) -> float | None:
     """Seconds from now, a day at most, of a number of seconds or a date."""
     value = dict(answer.headers).get("retry-after", "")
     try:

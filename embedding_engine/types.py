@@ -58,6 +58,19 @@ class ModelOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelSource:
+    """What a model is loaded by.
+
+    `model`: a registered name, a folder, or owner/name on the hub; `revision`: commit or tag there;
+    `url`: the Embed v2 server that holds it instead of us.
+    """
+
+    model: str
+    revision: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class EmbedRequest:
     """One call. `max_tokens` counts per input; None means the model's context."""
 

@@ -124,7 +124,7 @@ def check_model(name: object, *, spec: ModelSpec, is_required: bool = True) -> N
         raise InvalidInput(MODEL_REQUIRED)
     if not isinstance(name, str):
         raise wrong_type("model", name, "string")
-    if name not in (spec.name, spec.identity, *spec.aliases, *ACTIVE_ALIASES):
+    if not (spec.answers_to(name) or name in ACTIVE_ALIASES):
         raise ModelNotFound(
             f"model '{name[:_ECHOED_CHARACTERS]}' not found, make sure the correct model ID "
             "was used and that you have access to the model."

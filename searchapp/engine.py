@@ -6,6 +6,7 @@ Vectors come back as float32 arrays of unit length at the index's dimension. Kno
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from embedding_engine.types import (
     ImagePart,
     InputType,
     ModelOptions,
+    ModelSource,
     Part,
     Reading,
     TextPart,
@@ -41,10 +43,12 @@ __all__ = [
     "MAX_BODY_BYTES",
     "FloatArray",
     "ImagePart",
+    "ModelSource",
     "ModelSpec",
     "Part",
     "Reading",
     "TextPart",
+    "VectorSpace",
     "WireAnswer",
     "embed_api",
     "error_answer",
@@ -56,54 +60,129 @@ _QUERY_S = 15.0
 _WORK_S = 120.0
 # Of Embed API clients: just under the 300 s that the official SDK waits.
 _FORWARD_S = 290.0
+# Codes of what may well be over in a moment.
+_PASSING = ("model_loading", "engine_unavailable", "engine_lost")
 
 _lock = threading.Lock()
 _inprocess_wanted = False
 
 
-def spec() -> ModelSpec:
-    """What the configured model is: name, revision, dimensions, lanes. Loads nothing.
+@dataclass(frozen=True, slots=True)
+class VectorSpace:
+    """What the vectors of one index have in common: the weights, where they are, the dimension."""
+
+    source: ModelSource
+    spec: ModelSpec
+    dimension: int
+
+
+def configured() -> ModelSource:
+    """The model that the settings name: of the first index, and of the next one to be built."""
+    return ModelSource(
+        settings.EMBEDDING_MODEL, settings.EMBEDDING_REVISION, settings.EMBEDDING_URL
+    )
+
+
+def spec(source: ModelSource | None = None) -> ModelSpec:
+    """What a model is (default: the configured one): name, revision, dimensions, lanes.
 
     Of a model that came with us all is known beforehand; any other is described by the engine
-    process, which is asked once. Raises Unavailable while it is away, or serves another model.
+    process, which is asked once and loads it when it must. Raises Unavailable: `model_loading`
+    meanwhile, or while the engine is away.
     """
-    known = known_spec()
+    source = source or configured()
+    known = known_spec(source)
     if known is not None:
         return known
     try:
         if _is_inprocess():
-            return _local_engine().spec
-        return _served_spec(settings.ENGINE_URL, settings.ENGINE_API_KEY, settings.EMBEDDING_MODEL)
+            return _local_engine(source).spec
+        return _served_spec(settings.ENGINE_URL, settings.ENGINE_API_KEY, source)
     except engine_errors.EngineError as error:
         raise _translated(error) from error
 
 
-def known_spec() -> ModelSpec | None:
+def spec_wait(source: ModelSource, seconds: float) -> ModelSpec:
+    """As `spec`, waiting up to `seconds` for the engine to answer and to load the model."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return spec(source)
+        except Unavailable as error:
+            if error.code not in _PASSING or time.monotonic() > deadline:
+                raise
+        time.sleep(0.5)
+
+
+def known_spec(source: ModelSource | None = None) -> ModelSpec | None:
     """The spec, when it is known without asking anybody."""
-    if settings.EMBEDDING_URL:
+    source = source or configured()
+    if source.url:
         return None
     try:
-        registered = model_spec(settings.EMBEDDING_MODEL)
+        registered = model_spec(source.model)
     except engine_errors.ModelNotFound:
         return None
     return registered if registered.is_bundled else None
 
 
 def dimension() -> int:
-    """Components of every stored vector. Raises as `spec`."""
+    """Components of a vector of the configured model. Raises as `spec`."""
     return int(settings.EMBEDDING_DIMENSION) or spec().dimension
 
 
-def model_options() -> ModelOptions:
-    """How the settings want the model to be loaded."""
+def described(spec: ModelSpec) -> dict[str, Any]:
+    """A spec as JSON, in the terms of /v1/models; `spec_described` gives it back."""
+    return {
+        "name": spec.name,
+        "dimensions": list(spec.dimensions),
+        "default_dimension": spec.default_dimension,
+        "lanes": list(spec.lanes),
+        "context_length": spec.context_tokens,
+        "window_tokens": spec.window_tokens,
+        "revision": spec.revision,
+        "languages": list(spec.languages),
+    }
+
+
+def spec_described(model: Mapping[str, Any]) -> ModelSpec:
+    """The spec of a model that is loaded elsewhere. KeyError, TypeError for another's words."""
+    return ModelSpec(
+        name=model["name"],
+        implementation="",  # nothing is loaded here: the engine has it
+        dimensions=tuple(model["dimensions"]),
+        default_dimension=model["default_dimension"],
+        lanes=tuple(model["lanes"]),
+        context_tokens=model["context_length"],
+        window_tokens=model["window_tokens"],
+        revision=model["revision"],
+        languages=tuple(model["languages"]),
+    )
+
+
+def default_set(source: ModelSource) -> None:
+    """Make a loaded model the one that the Embed API's general names mean. Raises as `spec`."""
+    if _is_inprocess():
+        return
+    try:
+        _client(_QUERY_S).load(source, is_default=True)
+    except engine_errors.EngineError as error:
+        raise _translated(error) from error
+
+
+def model_options(source: ModelSource | None = None) -> ModelOptions:
+    """How a model is to be loaded (default: the configured one)."""
+    source = source or configured()
+    # The key is for the server that was set with it, and for no other.
+    is_keyed = source.url == settings.EMBEDDING_URL
     return ModelOptions(
-        revision=settings.EMBEDDING_REVISION,
+        revision=source.revision,
         device=settings.EMBEDDING_DEVICE,
         dtype=settings.EMBEDDING_DTYPE,
         image_pixels=settings.EMBEDDING_PIXELS,
         batch_tokens=settings.EMBEDDING_BATCH_TOKENS,
-        url=settings.EMBEDDING_URL,
-        api_key=settings.EMBEDDING_API_KEY,
+        url=source.url,
+        api_key=settings.EMBEDDING_API_KEY if is_keyed else "",
     )
 
 
@@ -144,18 +223,20 @@ def wait_reachable(seconds: float) -> bool:
     return True
 
 
-def embed_documents(inputs: Sequence[Sequence[Part]]) -> FloatArray:
+def embed_documents(inputs: Sequence[Sequence[Part]], *, space: VectorSpace) -> FloatArray:
     """One vector per input, as `search_document`: (n, D).
 
-    Raises Unavailable while the engine is away, EngineFailed when one of these inputs makes it
-    fail, InvalidInput when it refuses one.
+    By exactly the weights of `space`, which the engine loads when it must. Raises Unavailable
+    while it does (`model_loading`), when it holds others under that name (`model_mismatch`) and
+    while it is away; EngineFailed when one of these inputs makes it fail, InvalidInput when it
+    refuses one.
     """
-    return _embed(inputs, "search_document", _WORK_S)
+    return _embed(inputs, "search_document", space, _WORK_S)
 
 
-def embed_query(parts: Sequence[Part]) -> FloatArray:
+def embed_query(parts: Sequence[Part], *, space: VectorSpace) -> FloatArray:
     """The vector of one query, as `search_query`: (D,). Raises as `embed_documents`."""
-    vector: FloatArray = _embed([parts], "search_query", _QUERY_S)[0]
+    vector: FloatArray = _embed([parts], "search_query", space, _QUERY_S)[0]
     return vector
 
 
@@ -163,16 +244,17 @@ def forward(method: str, path: str, body: bytes) -> WireAnswer:
     """A request of the Embed API, answered by whoever holds the model. Errors are answers too."""
     try:
         if _is_inprocess():
-            return embed_api.answer(_local_engine(), method=method, path=path, body=body)
+            local = _local_engine(configured())
+            return embed_api.answer(local, method=method, path=path, body=body)
         # Only a POST makes the model work.
         return _client(_FORWARD_S if method == "POST" else _PROBE_S).forward(method, path, body)
     except engine_errors.EngineError as error:
         return failure_answer(error)
 
 
-def windows(text: str) -> list[str]:
+def windows(text: str, spec: ModelSpec) -> list[str]:
     """A page's text cut into the model's windows; none for a blank text."""
-    return split_windows(text, spec=spec())
+    return split_windows(text, spec=spec)
 
 
 def read(image: bytes) -> Reading:
@@ -185,13 +267,13 @@ def read(image: bytes) -> Reading:
         raise _translated(error) from error
 
 
-def read_pictures(parts: Sequence[Part]) -> tuple[Part, ...]:
+def read_pictures(parts: Sequence[Part], spec: ModelSpec) -> tuple[Part, ...]:
     """The parts of a query with each picture replaced by its text, where the model only reads.
 
     It is read where the model is, so that web processes hold no OCR; the picture's bytes are not
     sent once more. Raises as `embed_documents`.
     """
-    if "image" in spec().lanes:
+    if "image" in spec.lanes:
         return tuple(parts)
     return tuple(
         TextPart(_read_urgently(part.content) if part.text is None else part.text)
@@ -216,39 +298,44 @@ def _is_inprocess() -> bool:
     return bool(settings.EMBEDDING_INPROCESS) or _inprocess_wanted
 
 
-def _embed(inputs: Sequence[Sequence[Part]], input_type: InputType, timeout: float) -> FloatArray:
+def _embed(
+    inputs: Sequence[Sequence[Part]], input_type: InputType, space: VectorSpace, timeout: float
+) -> FloatArray:
     request = EmbedRequest(
         inputs=tuple(EmbedInput(tuple(parts)) for parts in inputs),
         input_type=input_type,
-        output_dimension=dimension(),
+        output_dimension=space.dimension,
     )
     try:
-        result = _send(request, timeout)
+        result = _send(request, space, timeout)
     except engine_errors.EngineError as error:
         raise _translated(error) from error
     return np.asarray(result.vectors, dtype=np.float32)
 
 
-def _send(request: EmbedRequest, timeout: float) -> EmbedResult:
+def _send(request: EmbedRequest, space: VectorSpace, timeout: float) -> EmbedResult:
+    wanted = space.spec.identity
     if _is_inprocess():
-        return _local_engine().embed(request)
-    wanted = spec().identity
+        local = _local_engine(space.source)
+        _identity_check(local.spec, space)
+        return local.embed(request)
     try:
         return _client(timeout).embed(request, model=wanted)
-    except engine_errors.ModelNotFound as error:
-        # It was started anew, with another model or other weights.
+    except engine_errors.ModelNotFound:
+        # It was started anew, or made room for another; perhaps with other weights there.
         _served_spec.cache_clear()
-        raise _mismatch(wanted) from error
+        _identity_check(_loaded_spec(_client(_QUERY_S), space.source), space)
+        return _client(timeout).embed(request, model=wanted)
 
 
-def _mismatch(wanted: str) -> Unavailable:
-    """What to do about an engine that holds another model than `wanted`."""
-    served = [f"{one.get('name')}@{one.get('revision')}" for one in _client(_QUERY_S).models()]
-    return Unavailable(
-        "model_mismatch",
-        f"The engine at {settings.ENGINE_URL} serves {', '.join(served) or 'another model'}, "
-        f"the settings name {wanted}. Restart what still runs with other settings.",
-    )
+def _identity_check(loaded: ModelSpec, space: VectorSpace) -> None:
+    """Raises Unavailable when what is loaded now would make vectors of another kind."""
+    if loaded.identity != space.spec.identity:
+        raise Unavailable(
+            "model_mismatch",
+            f"'{space.source.model}' holds {loaded.identity} now, the index was made with "
+            f"{space.spec.identity}. Put those weights back, or run `manage.py index build`.",
+        )
 
 
 def _translated(error: engine_errors.EngineError) -> SearchappError:
@@ -275,36 +362,24 @@ def _connected(url: str, api_key: str, timeout: float) -> EmbedClient:
 
 
 @lru_cache(maxsize=8)
-def _served_spec(url: str, api_key: str, model: str) -> ModelSpec:
-    """What the engine says of the configured `model`; no answer is not kept."""
+def _served_spec(url: str, api_key: str, source: ModelSource) -> ModelSpec:
+    """What the engine says of a model; no answer is not kept."""
+    return _loaded_spec(_connected(url, api_key, _QUERY_S), source)
+
+
+def _loaded_spec(client: EmbedClient, source: ModelSource) -> ModelSpec:
     try:
-        return _described(_connected(url, api_key, _QUERY_S).model(model))
-    except engine_errors.ModelNotFound as error:
-        raise _mismatch(model) from error
+        return spec_described(client.load(source))
     except (KeyError, TypeError) as error:
         raise engine_errors.EngineUnavailable(
-            f"ENGINE_URL names a server that is not ours: it does not describe '{model}'; "
+            f"ENGINE_URL names a server that is not ours: it does not describe '{source.model}'; "
             "other Embed v2 servers are for EMBEDDING_URL"
         ) from error
 
 
-def _described(model: Mapping[str, Any]) -> ModelSpec:
-    return ModelSpec(
-        name=model["name"],
-        implementation="",  # nothing is loaded here: the engine has it
-        dimensions=tuple(model["dimensions"]),
-        default_dimension=model["default_dimension"],
-        lanes=tuple(model["lanes"]),
-        context_tokens=model["context_length"],
-        window_tokens=model["window_tokens"],
-        revision=model["revision"],
-        languages=tuple(model["languages"]),
-    )
-
-
-def _local_engine() -> "Embedder":
+def _local_engine(source: ModelSource) -> "Embedder":
     from embedding_engine.engine import load_engine
 
     # Threads that come meanwhile wait for the one that loads.
     with _lock:
-        return load_engine(settings.EMBEDDING_MODEL, model_options())
+        return load_engine(source.model, model_options(source))

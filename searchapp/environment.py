@@ -193,11 +193,11 @@ def environment_read(environ: Mapping[str, str] | None = None) -> dict[str, Any]
             shown = "***" if setting.is_secret else repr(text)
             raise SettingError(f"{setting.name}={shown} cannot be used: {error}") from error
     if not values["EMBEDDING_URL"]:
-        values["EMBEDDING_MODEL"] = _model_place(values["EMBEDDING_MODEL"])
+        values["EMBEDDING_MODEL"] = model_place(values["EMBEDDING_MODEL"])
     return values
 
 
-def _model_place(model: str) -> str:
+def model_place(model: str) -> str:
     """A folder by its absolute path, sought here and in the project: every process that gets it
     must come to the same one, wherever it runs. Any other model as it is."""
     try:

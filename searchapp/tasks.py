@@ -35,15 +35,19 @@ def read_next() -> None:
 
 @shared_task(name="searchapp.tasks.embed_next")
 def embed_next() -> None:
-    """Embed one batch of pages."""
+    """Embed one batch of pages, new ones first; index builds get what time is left."""
     jobs.woken("embed")
-    indexing.embed_next()
+    if not indexing.embed_next():
+        indexing.finish_beside()
 
 
 @shared_task(name="searchapp.tasks.sweep")
 def sweep() -> None:
     """Take back lost work, wake what waits."""
     counts = jobs.sweep()
+    counts["build_back"] = indexing.pending_take_back()
+    if indexing.is_work_pending():
+        jobs.wake("embed")
     if any(counts.values()):
         logger.info("sweep: %s", counts)
 

@@ -14,6 +14,7 @@ from searchapp import engine, jobs
 from searchapp.errors import InvalidInput, NotFound, Unavailable
 from searchapp.indexing.building import Progress, index_progress
 from searchapp.indexing.hnsw import hnsw_create
+from searchapp.indexing.partitions import partition_create
 from searchapp.indexing.pending import pending_fill, pending_retry
 from searchapp.models import Index
 from searchapp.models.indexes import index_active
@@ -77,12 +78,7 @@ def index_create(space: engine.VectorSpace, *, state: str = Index.State.BUILDING
         state=state,
         activated_at=timezone.now() if state == Index.State.ACTIVE else None,
     )
-    table = f"searchapp_embedding_{index.pk}"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"CREATE TABLE {table} PARTITION OF searchapp_embedding FOR VALUES IN ({index.pk})"
-        )
-        cursor.execute(f"CREATE INDEX {table}_collection ON {table} (collection_id, lane)")
+    partition_create(index)
     if not pending_fill(index):
         hnsw_create(index)
     return index

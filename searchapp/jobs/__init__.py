@@ -6,6 +6,7 @@ how a step does its work.
 
 from searchapp.jobs.claims import (
     MAX_ATTEMPTS,
+    is_dead,
     job_claim,
     job_failed,
     job_heartbeat,
@@ -28,6 +29,7 @@ __all__ = [
     "document_reopen",
     "document_retry",
     "enqueue",
+    "is_dead",
     "job_claim",
     "job_failed",
     "job_heartbeat",

@@ -2,9 +2,10 @@
 
 from searchapp.models.collections import Collection, Membership
 from searchapp.models.documents import Document, Job, Page
-from searchapp.models.indexes import Embedding, Index
+from searchapp.models.indexes import Embedding, Index, PendingPage
 from searchapp.models.judgements import JudgedQuery, Judgement
 from searchapp.models.keys import ApiKey, SigninLink
+from searchapp.models.measurements import Measurement
 
 __all__ = [
     "ApiKey",
@@ -15,7 +16,9 @@ __all__ = [
     "Job",
     "JudgedQuery",
     "Judgement",
+    "Measurement",
     "Membership",
     "Page",
+    "PendingPage",
     "SigninLink",
 ]

@@ -173,7 +173,7 @@ class _Run:
                 self._stack.say(f"Loading {model}, which may take minutes: see {engine.spec.log}")
         self._supervisor.run_once(manage_spec(self._stack.data_dir, "migrate", "--noinput"))
         # Of some models only the engine knows the dimension, and it may have to fetch them first.
-        ensure = manage_spec(self._stack.data_dir, "index_ensure", "--wait", _LOAD_SECONDS)
+        ensure = manage_spec(self._stack.data_dir, "index", "ensure", "--wait", _LOAD_SECONDS)
         self._supervisor.run_once(ensure, needs=engine)
         web = self._supervisor.start(web_spec(self._stack.env, self._stack.data_dir))
         for spec in worker_specs(self._stack.env, self._stack.data_dir):

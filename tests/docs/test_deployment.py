@@ -142,9 +142,9 @@ def test_no_engine_waits_for_the_index_that_waits_for_an_engine(services: dict[s
         direct = set(services[name].get("depends_on", {}))
         return direct.union(*map(needed, direct))
 
-    assert services["index"]["command"][2:] == ["index_ensure", "--wait", "3600"]
+    assert services["index"]["command"][2:] == ["index", "ensure", "--wait", "3600"]
     assert needed("index") == {"migrate", "postgres", "redis"}
-    assert "index_ensure" not in " ".join(services["migrate"]["command"])
+    assert "index ensure" not in " ".join(services["migrate"]["command"])
     for name in ("engine", "worker-gpu"):
         assert "index" not in needed(name), name
     for name in ("web", "worker", "renderer", "beat"):
@@ -199,7 +199,7 @@ from django.core.management import call_command
 assert get_resolver().url_patterns
 call_command("check")
 from searchapp import engine
-assert engine.windows("some words")
+assert engine.windows("some words", engine.spec())
 assert not absent & set(sys.modules)
 """
 
