@@ -16,6 +16,7 @@ from django.db import IntegrityError
 
 from searchapp import engine, jobs, storage
 from searchapp.errors import RenderFailed, SearchappError, unexpected
+from searchapp.languages import language_get
 from searchapp.models import Document, Job, Page
 from searchapp.models.lexical import page_search_vector
 from searchapp.rendering.formats import FORMATS
@@ -111,6 +112,7 @@ def _page_store(document: Document, rendered: RenderedPage) -> None:
         notices=list(rendered.notices),
         error_code=rendered.error_code,
         error_message=rendered.error_message,
+        language=language_get(f"{rendered.text}\n{rendered.notes}"),
     )
     if rendered.error_code:
         page.state = Page.State.FAILED
@@ -178,6 +180,7 @@ def _read(page: Page) -> None:
         text=page.text,
         words=page.words,
         text_source=page.text_source,
+        language=language_get(f"{page.text}\n{page.notes}"),
         search=_search_vector(page.document, page),
     )
 
