@@ -10,9 +10,10 @@ from django.test import Client
 from PIL import Image, ImageDraw
 from reportlab.pdfgen.canvas import Canvas
 
-from searchapp import access, indexing, ingest, library
+from searchapp import access, engine, indexing, ingest, library
 from searchapp.access import Actor
-from searchapp.models import Collection, Document, Membership
+from searchapp.indexing.hnsw import hnsw_create
+from searchapp.models import Collection, Document, Index, Membership
 from searchapp.uploads import Upload, document_upload
 
 TEXTS = (
@@ -89,6 +90,16 @@ def drain() -> None:
     )
     while sum(step() for step in steps):
         pass
+
+
+def index_switch(model: str, *, dimension: int | None = None) -> Index:
+    """Build an index of that model and make it the active one, as the command does."""
+    space = indexing.space_get(engine.ModelSource(model), dimension)
+    index = indexing.index_build(space)
+    drain()
+    hnsw_create(index)  # `index_finish` needs rows that are committed
+    indexing.index_activate(index)
+    return index
 
 
 def ingested(people: People, content: bytes, filename: str, **labels: object) -> Document:

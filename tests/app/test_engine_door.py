@@ -8,11 +8,14 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import Settings
 
+from embedding_engine.registry import model_spec
 from embedding_engine.types import ModelOptions
 from searchapp import engine
 from searchapp.errors import EngineFailed, InvalidInput, SearchappError, Unavailable
 from tests.app.conftest import png_make
 from tests.http_server import LocalServer, SilentHandler, serving
+
+SPACE = engine.VectorSpace(engine.ModelSource("builtin"), model_spec("builtin"), 1536)
 
 
 class EmbedServer(LocalServer):
@@ -73,7 +76,7 @@ def test_an_answer_says_whose_fault_it_is(
 ) -> None:
     server.status = status
     with pytest.raises(SearchappError) as caught:
-        engine.embed_documents([[engine.TextPart("a")]])
+        engine.embed_documents([[engine.TextPart("a")]], space=SPACE)
     assert type(caught.value) is expected
     assert caught.value.retryable is (expected is not InvalidInput)
 
@@ -82,7 +85,7 @@ def test_nobody_there_is_unavailable(settings: Settings) -> None:
     settings.EMBEDDING_INPROCESS = False
     settings.ENGINE_URL = "http://127.0.0.1:9"
     with pytest.raises(Unavailable):
-        engine.embed_query([engine.TextPart("a")])
+        engine.embed_query([engine.TextPart("a")], space=SPACE)
     assert engine.is_reachable() is False
 
 
@@ -92,7 +95,7 @@ def test_too_slow_over_one_input_is_its_failure(
     server.delay = 1.0
     monkeypatch.setattr(engine, "_QUERY_S", 0.1)
     with pytest.raises(EngineFailed) as caught:
-        engine.embed_query([engine.TextPart("a")])
+        engine.embed_query([engine.TextPart("a")], space=SPACE)
     assert (caught.value.code, caught.value.status) == ("engine_failed", 502)
 
 
@@ -104,14 +107,14 @@ def test_the_probe_waits_for_less_than_a_query(
     monkeypatch.setattr(engine, "_PROBE_S", 0.05)
     assert engine.is_reachable() is False
     with pytest.raises(Unavailable):  # waited for, and found to be no vectors
-        engine.embed_query([engine.TextPart("a")])
+        engine.embed_query([engine.TextPart("a")], space=SPACE)
 
 
 def test_a_model_that_reads_is_sent_words_not_pictures(server: EmbedServer) -> None:
-    (part,) = engine.read_pictures([engine.ImagePart(png_make())])
+    (part,) = engine.read_pictures([engine.ImagePart(png_make())], SPACE.spec)
     assert part == engine.TextPart("Emergency exit")
     with pytest.raises(Unavailable):
-        engine.embed_query([part])  # the stand-in has no vectors
+        engine.embed_query([part], space=SPACE)  # the stand-in has no vectors
     (read_path, _), (embed_path, body) = server.received
     assert (read_path, embed_path) == ("/v1/read", "/v2/embed")
     assert b"Emergency exit" in body
@@ -145,9 +148,9 @@ def test_of_a_model_that_did_not_come_with_us_the_engine_is_asked_once(
     assert engine.dimension() == 128
     settings.EMBEDDING_DIMENSION = 64
     assert engine.dimension() == 64
-    assert len(engine.windows("word " * 150)) == 2
+    assert len(engine.windows("word " * 150, spec)) == 2
     asked = [path for path, _ in server.received]
-    assert asked == ["/v1/models/owner%2Fseer"] * len(asked)
+    assert asked == ["/v1/load", "/v1/load"]
     server.status = 503
     assert engine.spec() == spec
     assert [path for path, _ in server.received] == asked

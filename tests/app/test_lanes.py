@@ -4,17 +4,18 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from pytest_django import Settings
 
+from embedding_engine import registry
 from embedding_engine.types import Lane
-from searchapp import engine, indexing
+from searchapp import indexing
 from searchapp.access import SYSTEM
 from searchapp.models import Page
+from searchapp.models.indexes import index_active
 from searchapp.search.query import text_query
 from searchapp.search.search import search_pages
 from searchapp.search.stages.fuse import fuse, lane_scores
 from searchapp.search.types import LaneHit, LexicalHit
-from tests.app.conftest import People, ingested, pdf_make
+from tests.app.conftest import People, index_switch, ingested, pdf_make
 
 
 def hits(*scores: float, first: int = 1) -> list[LaneHit]:
@@ -100,15 +101,13 @@ def test_of_few_photos_the_better_one_is_above_the_middle() -> None:
 
 
 @pytest.fixture
-def lanes_of(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Callable[..., None]:
+def lanes_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Gives the model other lanes and an index of its own."""
-    settings.EMBEDDING_MODEL = "fake"
-    known = engine.spec()
 
     def change(*lanes: Lane) -> None:
-        changed = replace(known, lanes=lanes)
-        monkeypatch.setattr(engine, "spec", lambda: changed)
-        indexing.index_rebuild()
+        changed = replace(registry.MODELS["fake"], lanes=lanes)
+        monkeypatch.setattr(registry, "MODELS", {**registry.MODELS, "fake": changed})
+        index_switch("fake")
 
     return change
 
@@ -133,7 +132,7 @@ def test_units_of_pages_with_and_without_text(
     document = ingested(people, pdf_make(["A page with words on it.", ""]), "report.pdf")
     assert document.status == "ready"
     found = [
-        {unit.lane for unit in indexing.page_units(page)}
+        {unit.lane for unit in indexing.page_units(page, index_active().space.spec)}
         for page in Page.objects.filter(document=document).order_by("number")
     ]
     assert found == [with_text, without]

@@ -11,7 +11,6 @@ import redis
 from celery import current_app
 from django.core.files.storage import default_storage
 from django.db import connection, transaction
-from django.test import override_settings
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -19,8 +18,16 @@ from searchapp import indexing, ingest, jobs, library
 from searchapp.access import Actor
 from searchapp.errors import InvalidInput, RenderFailed, SearchappError
 from searchapp.jobs.claims import machine_name
-from searchapp.models import Document, Index, Job, Page
-from tests.app.conftest import People, drain, ingested, pdf_make, png_make, upload
+from searchapp.models import Document, Job, Page
+from tests.app.conftest import (
+    People,
+    drain,
+    index_switch,
+    ingested,
+    pdf_make,
+    png_make,
+    upload,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -166,13 +173,12 @@ def test_a_status_left_behind_by_a_dead_worker_is_mended(people: People) -> None
 
 
 def test_one_bad_page_does_not_hold_up_its_batch(people: People) -> None:
+    index_switch("fake")
     document = upload(people, pdf_make(), "report.pdf")
     ingest.render_next()
     # Its picture is gone and the model that sees wants it: this page alone cannot be embedded.
-    with override_settings(EMBEDDING_MODEL="fake"):
-        indexing.index_rebuild()
-        default_storage.delete(document.pages.get(number=2).image)
-        drain()
+    default_storage.delete(document.pages.get(number=2).image)
+    drain()
     states = dict(document.pages.values_list("number", "state"))
     assert states == {1: "done", 2: "failed", 3: "done"}
     document.refresh_from_db()
@@ -265,23 +271,3 @@ def test_delete_during_render_leaves_no_file(people: People) -> None:
     with pytest.raises((ingest.ClaimLost, Document.DoesNotExist)):
         ingest._render(job, lambda: True)
     assert Page.objects.count() == 0
-
-
-def test_index_of_another_model_is_refused_with_a_hint(people: People, settings: Settings) -> None:
-    settings.EMBEDDING_MODEL = "fake"
-    with pytest.raises(SearchappError, match="index_rebuild"):
-        indexing.index_ensure()
-
-
-def test_rebuild_embeds_all_pages_with_the_new_model(people: People, settings: Settings) -> None:
-    document = ingested(people, pdf_make(), "report.pdf")
-    settings.EMBEDDING_MODEL = "fake"
-    assert indexing.index_rebuild() == 3
-    document.refresh_from_db()
-    assert document.status == "embedding"
-    drain()
-    document.refresh_from_db()
-    assert document.status == "ready"
-    assert Index.objects.get().model == "fake"
-    # the fake model sees: an image and a text unit a page
-    assert vectors_of(document) == 6

@@ -1,15 +1,14 @@
 """search against exact arithmetic; filters, rights, grouping, bounds."""
 
 import pytest
-from pytest_django import Settings
 
-from searchapp import engine, indexing, library
+from searchapp import engine, library
 from searchapp.access import SYSTEM, Actor
 from searchapp.errors import InvalidInput
 from searchapp.search.excerpts import _places, excerpt_get
 from searchapp.search.query import Filters, Query, text_query
 from searchapp.search.search import search_pages
-from tests.app.conftest import TEXTS, People, ingested, pdf_make, png_make
+from tests.app.conftest import TEXTS, People, index_switch, ingested, pdf_make, png_make
 
 pytestmark = pytest.mark.django_db
 
@@ -112,9 +111,8 @@ def test_collection_of_others_is_unknown(people: People) -> None:
     assert caught.value.code == "unknown_collection"
 
 
-def test_model_that_sees_fills_the_image_lane(people: People, settings: Settings) -> None:
-    settings.EMBEDDING_MODEL = "fake"
-    indexing.index_rebuild()
+def test_model_that_sees_fills_the_image_lane(people: People) -> None:
+    index_switch("fake")
     ingested(people, png_make("anything"), "a.png")
     answer = search_pages(actor=SYSTEM, query=text_query("anything"))
     assert {"image", "text"} <= set(answer.hits[0].reasons)
