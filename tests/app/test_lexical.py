@@ -61,6 +61,28 @@ def test_what_does_not_fit_ends_at_a_whole_word(people: People) -> None:
     assert len(lexical_text(long).encode()) > MAX_BYTES
 
 
-def test_part_numbers_are_found_in_time_on_any_page() -> None:
-    assert lexical_text("see AB-1234").endswith(" AB1234")
-    assert lexical_text("a-" * 50_000).startswith("a-a-")
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("see AB-1234", "see ab 1234 ab1234"),
+        ("ERR_CONN-42/7", "err conn 42 7 errconn427"),
+        ("v2.3.1", "v2 3 1 v231"),
+        ("§12a", "12a"),
+        ("Müller-Lüdenscheidt", "muller ludenscheidt"),
+        ("1,234.56", "1 234 56 123456"),
+        ("1.234,56", "1 234 56 123456"),
+        ("3.5 or 1/2", "3 5 or 1 2"),
+        ("Größe ŁÓDŹ ﬁne Straße", "grosse lodz fine strasse"),
+        ("ｆｕｌｌ１２ 数据库 が 한국", "full12 数据 据库 が 한국"),
+        ("हिन्दी भाषा", "हिन्दी भाषा"),
+        ("a\x00b", "a b"),
+        ("-- ! --", ""),
+    ],
+)
+def test_words_are_spelled_out(text: str, words: str) -> None:
+    assert lexical_text(text) == words
+
+
+def test_long_runs_are_read_in_time() -> None:
+    assert lexical_text("a-" * 50_000).startswith("a a ")
+    assert len(lexical_text("1-" * 50_000).split()) == 50_000
