@@ -56,6 +56,20 @@ class Corpus:
         answers: np.ndarray = np.load(self.folder / f"truth-{self.rows}-{self.dimension}.npy")
         return answers
 
+    def truth_among(self, chosen: np.ndarray, name: str) -> np.ndarray:
+        """The same among the rows where `chosen` (rows,) is true; kept under `name`."""
+        kept = self.folder / f"truth-{self.rows}-{self.dimension}-{name}.npy"
+        if not kept.exists():
+            numbers = np.flatnonzero(chosen)
+            native = np.load(self.folder / f"native-{self.rows}.npy", mmap_mode="r")
+            parts = range(0, len(numbers), _BLOCK)
+            blocks = (
+                (at, projected(native[numbers[at : at + _BLOCK]], self.dimension)) for at in parts
+            )
+            np.save(kept, numbers[exact(blocks, self.queries)])
+        answers: np.ndarray = np.load(kept)
+        return answers
+
 
 def corpus_make(work: Path, rows: int, dimension: int) -> Corpus:
     """The corpus below `work`; what is there already is taken as it is."""

@@ -28,11 +28,8 @@ _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "max_connections": "100",
-    "shared_buffers": "256MB",
     "work_mem": "16MB",
-    "maintenance_work_mem": "512MB",
     "autovacuum_work_mem": "64MB",
-    "effective_cache_size": "1GB",
     "random_page_cost": "1.1",
     "jit": "off",
     "max_parallel_workers_per_gather": "1",
@@ -43,6 +40,7 @@ _SETTINGS = {
     "log_line_prefix": "%m [%p] ",
     "log_timezone": "UTC",
 }
+_MB = 1024**2
 _UNSHARE = ("unshare", "--user", "--map-user=65534", "--map-group=65534", "--")
 
 
@@ -77,6 +75,7 @@ def postgres_prepare(data_dir: Path, *, log: Path, lock_fd: int) -> ChildSpec:
     _stale_files_remove(cluster, sockets)
     settings = {
         **_SETTINGS,
+        **memory_settings(_memory_bytes()),
         "unix_socket_directories": str(sockets),
         "dynamic_shared_memory_type": _shared_memory(),
     }
@@ -93,6 +92,30 @@ def postgres_prepare(data_dir: Path, *, log: Path, lock_fd: int) -> ChildSpec:
         user=user,
         keep_fds=(lock_fd,),
     )
+
+
+def memory_settings(total: int) -> dict[str, str]:
+    """Of `total` bytes of memory: an eighth for the graphs and rows that searches read, and, while
+    one is made, for a graph (1 kB a unit; one that does not fit is made ten times as slowly).
+
+    Neither is taken before it is needed.
+    """
+    eighth = total // 8 // _MB
+    return {
+        "shared_buffers": f"{min(max(eighth, 128), 8192)}MB",
+        "maintenance_work_mem": f"{min(max(eighth, 128), 4096)}MB",
+        "effective_cache_size": f"{max(4 * eighth, 512)}MB",
+    }
+
+
+def _memory_bytes() -> int:
+    """Of this machine, or of the container that we are in when that has less."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+    except OSError:
+        return physical
+    return min(physical, int(limit)) if limit.isdigit() else physical
 
 
 def is_postgres_ready(data_dir: Path) -> bool:

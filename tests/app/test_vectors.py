@@ -7,7 +7,8 @@ from django.db import connection, transaction
 from benchmarks.retrieval_rows import embeddings_copy
 from embedding_engine.types import FloatArray
 from searchapp.errors import Unavailable
-from searchapp.indexing.indexes import index_create
+from searchapp.indexing.hnsw import hnsw_create
+from searchapp.indexing.partitions import partition_create
 from searchapp.models import Collection, Document, Index, Page
 from searchapp.models.literals import bits_literal, vector_literal
 from searchapp.search.stages import vectors
@@ -26,7 +27,9 @@ class Stored:
     an image unit a page, all random: cosine and Hamming order differ as much as they can."""
 
     def __init__(self) -> None:
-        self.index = index_create("m", "r", D, state=Index.State.BUILDING)
+        self.index = Index.objects.create(model="m", revision="r", dimension=D)
+        partition_create(self.index)
+        hnsw_create(self.index)
         few, many = (Collection.objects.create(name=n, slug=n) for n in ("few", "many"))
         self.few, self.many = few.pk, many.pk
         documents = [_document(few), _document(many)]
