@@ -29,7 +29,6 @@ class Stored:
     def __init__(self) -> None:
         self.index = Index.objects.create(model="m", revision="r", dimension=D)
         partition_create(self.index)
-        hnsw_create(self.index)
         few, many = (Collection.objects.create(name=n, slug=n) for n in ("few", "many"))
         self.few, self.many = few.pk, many.pk
         documents = [_document(few), _document(many)]
@@ -46,6 +45,7 @@ class Stored:
             for position, block in enumerate(self.text):
                 self._copy(cursor, block, "text", position)
             self._copy(cursor, self.image, "image", 0)
+            hnsw_create(self.index)
             cursor.execute(f"ANALYZE searchapp_embedding_{self.index.pk}")
 
     def _copy(self, cursor: object, block: FloatArray, lane: str, position: int) -> None:

@@ -52,7 +52,7 @@ _BEST = """SELECT '{lane}' AS lane, page_id, score, distance, position, found.un
 FROM wanted CROSS JOIN LATERAL (
     SELECT position, distance, -(vec <#> %(vec_{lane})s::halfvec({d})) AS score
     FROM (
-        SELECT position, vec, {distance} AS distance
+        SELECT position, vec, ({distance}) + 0 AS distance
         FROM searchapp_embedding AS unit
         WHERE index_id = {index} AND lane = '{lane}' AND unit.page_id = wanted.page_id
         ORDER BY distance, position LIMIT {units}
@@ -156,7 +156,7 @@ def lanes_statement(
     sql = f"WITH {', '.join(near)} {' UNION ALL '.join(best)} ORDER BY lane, score DESC, page_id"
     settings = dict(_SETTINGS)
     if method == "hnsw":
-        # Only the walk gives an order without a sort.
+        # Only the walk gives an order without a sort (of distances + 0 it gives none).
         settings |= {"hnsw.ef_search": ef_search(candidates), "enable_sort": "off"}
     return Statement(settings, sql, parameters)
 
