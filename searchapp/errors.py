@@ -94,6 +94,15 @@ class Unavailable(SearchappError):
         super().__init__(code, message, retryable=True)
 
 
+class TooMany(SearchappError):
+    """More at once than anyone needs; trying again a little later helps."""
+
+    status = 429
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message, retryable=True)
+
+
 class EngineLost(Unavailable):
     """The engine went away in the middle: by chance, or because it died over this very input."""
 

@@ -14,7 +14,7 @@ from ninja.utils import check_csrf
 
 from searchapp import access
 from searchapp.access import Actor
-from searchapp.api import collections, documents, pages, search
+from searchapp.api import collections, documents, judgements, meters, pages, search
 from searchapp.errors import Forbidden, SearchappError, problem_fields
 
 logger = logging.getLogger(__name__)
@@ -59,6 +59,8 @@ api.add_router("", collections.router, tags=["collections"])
 api.add_router("", documents.router, tags=["documents"])
 api.add_router("", pages.router, tags=["pages"])
 api.add_router("", search.router, tags=["search"])
+api.add_router("", judgements.router, tags=["search"])
+api.add_router("", meters.router, tags=["meters"])
 
 
 def problem(
@@ -100,11 +102,10 @@ def _validation_error(request: HttpRequest, error: ValidationError) -> HttpRespo
 
 
 def _field(location: tuple[Any, ...]) -> str:
-    names = [
-        str(part) for part in location if part not in {"body", "query", "form", "file", "path"}
-    ]
+    """Where it is, without what comes first: body, query, form, file or path."""
     skipped = {"payload", "function-after", "upload"}
-    return ".".join(name for name in names if name not in skipped) or str(location[-1])
+    names = (str(part) for part in location[1:] if part not in skipped)
+    return ".".join(names) or str(location[-1])
 
 
 @api.exception_handler(AuthenticationError)

@@ -11,7 +11,13 @@ from searchapp import access, engine
 from searchapp.access import Actor
 from searchapp.api.actor import actor_of, reader_of
 from searchapp.api.schemas import StrictSchema
-from searchapp.api.search_schemas import SearchBounds, SearchIn, SearchOut, SearchParameters
+from searchapp.api.search_schemas import (
+    QueryContent,
+    SearchBounds,
+    SearchIn,
+    SearchOut,
+    SearchParameters,
+)
 from searchapp.errors import InvalidInput
 from searchapp.search.crops import page_part
 from searchapp.search.query import MAX_PARTS, Query, Sort
@@ -24,14 +30,8 @@ router = Router()
 def search_post(request: HttpRequest, payload: SearchIn) -> SearchOut:
     """Pages by words, a picture, both interleaved, or by being like other pages."""
     actor = actor_of(request)
-    content = payload.query
-    if isinstance(content, str):
-        parts: tuple[engine.Part, ...] = (engine.TextPart(content),)
-    else:
-        access.require_scope(actor, "search")
-        parts = _parts(actor, content.content)
     query = Query(
-        parts=parts,
+        parts=parts_get(actor, payload.query),
         filters=payload.filters.to_filters(),
         limit=payload.limit,
         oversampling=payload.oversampling,
@@ -48,7 +48,7 @@ def search_post(request: HttpRequest, payload: SearchIn) -> SearchOut:
 @router.get("/search", response=SearchOut)
 def search_get(request: HttpRequest, asked: QueryParameters[SearchParameters]) -> SearchOut:
     """Pages by words, or by being like other pages."""
-    _known_check(request, SearchParameters)
+    known_check(request, SearchParameters)
     query = asked.to_query(
         parts=(engine.TextPart(asked.q),), like=tuple(asked.like), unlike=tuple(asked.unlike)
     )
@@ -60,13 +60,13 @@ def page_similar(
     request: HttpRequest, page_id: int, asked: QueryParameters[SearchBounds]
 ) -> SearchOut:
     """Other pages like this one."""
-    _known_check(request, SearchBounds)
+    known_check(request, SearchBounds)
     actor = reader_of(request)
     page = access.visible_page_get(actor, page_id)
     return SearchOut.from_answer(search_pages(actor=actor, query=asked.to_query(like=(page.pk,))))
 
 
-def _known_check(request: HttpRequest, schema: type[StrictSchema]) -> None:
+def known_check(request: HttpRequest, schema: type[StrictSchema]) -> None:
     """Ninja reads of an address what it knows and drops the rest, so a typing error would widen
     the search."""
     for name in request.GET:
@@ -74,7 +74,13 @@ def _known_check(request: HttpRequest, schema: type[StrictSchema]) -> None:
             raise InvalidInput("invalid_field", f"There is no parameter '{name[:40]}'.", field=name)
 
 
-def _parts(actor: Actor, content: list[dict[str, Any]]) -> tuple[engine.Part, ...]:
+def parts_get(actor: Actor, query: str | QueryContent) -> tuple[engine.Part, ...]:
+    """What is asked: words, or parts. Raises InvalidInput naming the part, and NotFound and
+    Forbidden for parts of pages that the actor may not see."""
+    if isinstance(query, str):
+        return (engine.TextPart(query),)
+    access.require_scope(actor, "search")
+    content = query.content
     if len(content) > MAX_PARTS:
         raise InvalidInput("query_too_long", f"At most {MAX_PARTS} parts.", field="query")
     return tuple(_part(actor, part, f"query.content.{i}") for i, part in enumerate(content))

@@ -15,6 +15,7 @@ RAISED = {
     "FileRejected": 0,
     "FileTooLarge": 0,
     "RenderFailed": 0,
+    "TooMany": 0,
     "Unavailable": 0,
     "AlreadyRunning": 0,
     "error_json": 0,
