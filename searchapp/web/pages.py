@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from searchapp import access, library
@@ -14,9 +13,9 @@ from searchapp.errors import SearchappError
 from searchapp.models import Page
 from searchapp.search.search import search_pages
 from searchapp.web import words
-from searchapp.web.asked import Asked, asked_from_parameters
+from searchapp.web.asked import Asked, asked_from_parameters, similar_to, with_part
+from searchapp.web.cards import page_url, place_line, search_url
 from searchapp.web.edge import signed_in
-from searchapp.web.search import page_url, place_line
 
 # Thumbnails before and after the page; longer documents have their own page with all of them.
 STRIP_REACH = 30
@@ -49,6 +48,7 @@ def page(request: HttpRequest, page_id: int) -> HttpResponseBase:
     actor = Actor.from_user(request.user)
     shown = access.visible_page_get(actor, page_id)
     asked = asked_from_parameters(request.GET)
+    is_found = not asked.is_empty or bool(asked.picture_key)
     hits = _hit_numbers(actor, asked, shown.document_id)
     before, after = library.page_neighbours(shown)
     text = shown.text.strip()
@@ -56,12 +56,13 @@ def page(request: HttpRequest, page_id: int) -> HttpResponseBase:
         "page": shown,
         "document": shown.document,
         "asked": asked,
-        "back_url": f"{reverse('search')}?{asked.to_querystring()}" if asked.text else "",
+        "back_url": search_url(asked.to_querystring()) if is_found else "",
+        "similar_url": search_url(similar_to(shown.pk, asked).to_querystring()),
         "place": place_line(shown),
         "alt": words.alt_text(shown.document.title, shown.number, text),
-        "text": words.marked(text, asked.text),
-        "notes": words.marked(shown.notes.strip(), asked.text),
-        "boxes": word_boxes(shown.words, asked.text),
+        "text": words.marked(text, asked.marking),
+        "notes": words.marked(shown.notes.strip(), asked.marking),
+        "boxes": word_boxes(shown.words, asked.marking),
         "notices": [*shown.document.notices, *shown.notices],
         "strip": _strip(actor, shown, asked, hits),
         "before_url": page_url(before.pk, asked) if before else "",
@@ -72,10 +73,10 @@ def page(request: HttpRequest, page_id: int) -> HttpResponseBase:
 
 def _hit_numbers(actor: Actor, asked: Asked, document_id: int) -> frozenset[int]:
     """Pages of the document among the hits of the question; none when it cannot be asked now."""
-    if asked.is_empty:
+    if asked.is_empty or asked.is_picture_elsewhere:
         return frozenset()
     try:
-        answer = search_pages(actor=actor, query=asked.to_query())
+        answer = search_pages(actor=actor, query=with_part(actor, asked).to_query())
     except SearchappError:
         return frozenset()
     here = [hit for hit in answer.hits if hit.page.document_id == document_id]

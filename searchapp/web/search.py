@@ -1,54 +1,27 @@
 """The search page: the question, its filters, and hits as cards."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from django.db.models import F, Func, Q
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.urls import reverse
-from django.utils.safestring import SafeString
 from django.views.decorators.http import require_http_methods
 
-from searchapp import access, library
+from searchapp import access
 from searchapp.access import Actor
 from searchapp.demo.queries import DEMO_QUERIES
 from searchapp.errors import SearchappError
-from searchapp.models import Document, Page
+from searchapp.judging import verdicts_get
 from searchapp.search.query import MAX_LIMIT
 from searchapp.search.scope import pages_count, scope_get
 from searchapp.search.search import search_pages
-from searchapp.search.types import Answer, Hit
-from searchapp.web import words
-from searchapp.web.asked import PAGE_SIZE, Asked, asked_from
+from searchapp.search.types import Answer
+from searchapp.web.asked import PAGE_SIZE, Asked, asked_from, with_part
+from searchapp.web.cards import cards_get, search_url
 from searchapp.web.edge import is_htmx, signed_in
+from searchapp.web.filters import chips_get, menus_get, range_summary
 
-_TAGS_SHOWN = 100
-_ALSO_SHOWN = 6
 _SAMPLES_SHOWN = 6
-
-
-@dataclass(frozen=True, slots=True)
-class AlsoLink:
-    """Another page of the same document that matched."""
-
-    number: int
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """A hit as it is shown. `excerpt` is escaped and marked; `more` counts links left out."""
-
-    hit: Hit
-    url: str
-    place: str
-    excerpt: SafeString
-    reason: str
-    alt: str
-    also: tuple[AlsoLink, ...] = ()
-    more: int = 0
+# What ends by itself: the page asks again.
+_PASSING = {"engine_unavailable", "engine_lost", "model_mismatch", "overloaded"}
 
 
 @signed_in
@@ -56,103 +29,72 @@ class Card:
 def search(request: HttpRequest) -> HttpResponseBase:
     """The page, or only its results for htmx. POST carries a picture, GET can be shared."""
     actor = Actor.from_user(request.user)
-    asked, context, status = Asked(), {}, 200
+    asked, answer, context, status = Asked(), None, {}, 200
     try:
         asked = asked_from(request)
-        if not asked.is_empty:
-            context = _answer_context(actor, asked)
+        if not asked.is_empty and not asked.is_picture_elsewhere:
+            asked = with_part(actor, asked)
+            answer = search_pages(actor=actor, query=asked.to_query())
+            context = _answer_context(actor, asked, answer)
     except SearchappError as error:
-        context, status = {"error": error}, error.status
-    context |= {"asked": asked} | _empty_context(actor, asked)
-    if is_htmx(request):
-        response = render(request, "search/results.html", context, status=status)
-        if request.method == "POST":
-            response["HX-Push-Url"] = "false"
-        return response
-    return render(
-        request, "search/page.html", context | _filter_context(actor, asked), status=status
-    )
+        context = {"error": error, "is_passing": error.code in _PASSING}
+        status = error.status
+    context |= _question_context(actor, asked, answer) | _empty_context(actor, asked)
+    if not is_htmx(request):
+        return render(request, "search/page.html", context, status=status)
+    return _fragment(request, asked, context, status)
 
 
-def _answer_context(actor: Actor, asked: Asked) -> dict[str, object]:
-    answer = search_pages(actor=actor, query=asked.to_query())
+def _fragment(
+    request: HttpRequest, asked: Asked, context: dict[str, object], status: int
+) -> HttpResponse:
+    response = render(request, "search/fragment.html", context, status=status)
+    if request.method == "POST":
+        url = search_url(asked.to_querystring(limit="")) if asked.picture_key else "false"
+        response["HX-Push-Url"] = url
+    return response
+
+
+def _answer_context(actor: Actor, asked: Asked, answer: Answer) -> dict[str, object]:
+    verdicts = {}
+    if asked.is_judgeable:
+        verdicts = verdicts_get(actor=actor, parts=asked.to_query().parts)
+    cards = cards_get(actor, asked, answer, verdicts)
     is_full = len(answer.hits) >= asked.limit
     more = min(asked.limit + PAGE_SIZE, MAX_LIMIT)
     return {
         "answer": answer,
-        "cards": _cards(actor, asked, answer),
+        "cards": cards,
+        "good": [card for card in cards if card.hit.band != "weak"],
+        "weak": [card for card in cards if card.hit.band == "weak"],
         "searched": pages_count(scope_get(actor, asked.filters)),
         "more_limit": more if is_full and more > asked.limit else None,
         "more_query": asked.to_querystring(limit=more),
     }
 
 
-def _cards(actor: Actor, asked: Asked, answer: Answer) -> list[Card]:
-    ids = _also_ids(actor, answer.hits)
-    return [_card(asked, hit, ids) for hit in answer.hits]
-
-
-def _also_ids(actor: Actor, hits: Sequence[Hit]) -> dict[tuple[int, int], int]:
-    """Page ids by (document, number) of all pages that cards link to as `also`."""
-    wanted = Q()
-    for hit in hits:
-        if hit.also:
-            wanted |= Q(document_id=hit.page.document_id, number__in=hit.also[:_ALSO_SHOWN])
-    if not wanted:
-        return {}
-    rows = access.visible_pages(actor).filter(wanted).values_list("document_id", "number", "pk")
-    return {(document_id, number): pk for document_id, number, pk in rows}
-
-
-def _card(asked: Asked, hit: Hit, ids: dict[tuple[int, int], int]) -> Card:
-    document = hit.page.document
-    also = [
-        AlsoLink(number, page_url(ids[document.pk, number], asked))
-        for number in hit.also[:_ALSO_SHOWN]
-        if (document.pk, number) in ids
-    ]
-    return Card(
-        hit=hit,
-        url=page_url(hit.page.pk, asked),
-        place=place_line(hit.page),
-        excerpt=words.marked(hit.excerpt, asked.text),
-        reason=words.reason_line(hit.reasons),
-        alt=words.alt_text(document.title, hit.page.number, hit.page.text),
-        also=tuple(also),
-        more=len(hit.also) - len(also),
-    )
-
-
-def place_line(page: Page) -> str:
-    """`slide 3 of 12`."""
-    count = page.document.page_count or page.number
-    return f"{words.page_word(page.document.kind)} {page.number} of {count}"
-
-
-def page_url(page_id: int, asked: Asked) -> str:
-    """The viewer at a page, with the question that led there."""
-    question = asked.to_querystring() if asked.text else ""
-    return reverse("page", args=[page_id]) + (f"?{question}" if question else "")
+def _question_context(actor: Actor, asked: Asked, answer: Answer | None) -> dict[str, object]:
+    """The question itself: chips and filters as they stand after it."""
+    filters = asked.filters
+    metadata = [f"{key}:{value}" for key, values in filters.metadata.items() for value in values]
+    return {
+        "asked": asked,
+        "chips": chips_get(actor, asked),
+        "menus": menus_get(actor, asked, answer),
+        "days": range_summary(filters.uploaded_from, filters.uploaded_to),
+        "numbers": range_summary(filters.page_from, filters.page_to),
+        "metadata": metadata,
+        "reset_url": search_url(asked.without_filters().to_querystring()),
+    }
 
 
 def _empty_context(actor: Actor, asked: Asked) -> dict[str, object]:
     """What the page says before anything is asked."""
-    if not asked.is_empty:
+    if not asked.is_empty or asked.picture_key:
         return {}
     has_demo = access.visible_collections(actor).filter(is_demo=True).exists()
     return {
         "samples": DEMO_QUERIES[:_SAMPLES_SHOWN] if has_demo else (),
         "has_demo": has_demo,
         "has_documents": has_demo or access.visible_documents(actor).exists(),
-    }
-
-
-def _filter_context(actor: Actor, asked: Asked) -> dict[str, object]:
-    documents = access.visible_documents(actor)
-    tags = documents.annotate(tag=Func(F("tags"), function="unnest")).values_list("tag", flat=True)
-    return {
-        "collections": library.collection_list(actor),
-        "kinds": Document.Kind.choices,
-        "tags": list(tags.order_by("tag").distinct()[:_TAGS_SHOWN]),
-        "chosen_documents": documents.filter(pk__in=asked.filters.documents),
     }

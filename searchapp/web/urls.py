@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from searchapp.web import documents, pages, progress, search, signin, upload
+from searchapp.web import documents, judge, pages, progress, search, signin, upload
 
 urlpatterns = [
     path("sign-in", signin.SignIn.as_view(), name="sign-in"),
@@ -10,6 +10,7 @@ urlpatterns = [
     path("sign-out", signin.sign_out, name="sign-out"),
     path("", search.search, name="search"),
     path("pages/<int:page_id>", pages.page, name="page"),
+    path("pages/<int:page_id>/judge", judge.judge, name="judge"),
     path("documents", documents.documents, name="documents"),
     path("documents/progress", progress.documents_progress, name="documents-progress"),
     path("documents/<int:document_id>", documents.document, name="document"),

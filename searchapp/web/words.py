@@ -1,10 +1,9 @@
-"""What is said to people in words: marks in text, reasons of a hit, names of steps and sizes.
+"""What is said to people in words: marks in text, names of pages.
 
 Document text is untrusted: whatever leaves here as SafeString was escaped here.
 """
 
 import re
-from collections.abc import Mapping
 from itertools import islice
 
 from django.utils.html import format_html, format_html_join
@@ -21,9 +20,6 @@ _COMMON = re.compile(
     "into|is|it|its|me|my|no|not|of|on|or|our|should|so|some|than|that|the|their|them|then|there|"
     "these|they|this|those|to|us|was|we|were|what|when|where|which|who|why|will|with|you|your"
 )
-
-# A page that many others beat by its words was not found for them.
-_TELLING_RANK = 10
 
 
 def query_pattern(query: str) -> re.Pattern[str] | None:
@@ -57,26 +53,6 @@ def marked(text: str, query: str) -> SafeString:
         end = match.end()
     pieces.append(format_html("{}", text[end:]))
     return format_html_join("", "{}", ((piece,) for piece in pieces))
-
-
-def reason_line(reasons: Mapping[str, object]) -> str:
-    """Why a page was found: `meaning 0.62 · words: 2nd`. Keys: lanes (text, image) and `words`."""
-    said = []
-    for key, name in (("text", "meaning"), ("image", "picture")):
-        lane = reasons.get(key)
-        if isinstance(lane, Mapping):
-            said.append(f"{name} {float(lane['score']):.2f}")
-    words = reasons.get("words")
-    if isinstance(words, Mapping) and int(words["rank"]) <= _TELLING_RANK:
-        said.append(f"words: {ordinal(int(words['rank']))}")
-    return " · ".join(said)
-
-
-def ordinal(number: int) -> str:
-    """1st, 2nd, 3rd, 4th ... 11th, 21st."""
-    if number % 100 in (11, 12, 13):
-        return f"{number}th"
-    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"
 
 
 def page_word(kind: str) -> str:

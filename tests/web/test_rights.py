@@ -27,6 +27,8 @@ CHANGES = {
     "sign-out": (302, 302, 302),
     "demo-remove": (403, 403, 403),
     "collection-new": (422, 422, 422),
+    # Without a verdict there is nothing to keep.
+    "judge": (422, 422, 422),
     # Nothing failed, so there is nothing to try again.
     "document-retry": (404, 403, 422),
     "document-delete": (404, 403, 302),

@@ -32,19 +32,6 @@ def test_marks_of_a_query_without_end_are_bounded() -> None:
     assert words.query_pattern(" " * 20_000 + "late") is None
 
 
-def test_reasons() -> None:
-    both = {"text": {"rank": 3, "score": 0.6172}, "words": {"rank": 2, "score": 0.1}}
-    assert words.reason_line(both) == "meaning 0.62 · words: 2nd"
-    assert words.reason_line({"image": {"rank": 1, "score": 0.4}}) == "picture 0.40"
-    assert words.reason_line({"words": {"rank": 22, "score": 0.1}}) == ""
-
-
-def test_ordinals() -> None:
-    numbers = (1, 2, 3, 4, 11, 12, 13, 21, 102, 111)
-    said = "1st 2nd 3rd 4th 11th 12th 13th 21st 102nd 111th"
-    assert " ".join(words.ordinal(number) for number in numbers) == said
-
-
 @pytest.mark.parametrize(
     ("path", "is_loose"), [("/", False), ("/documents", False), ("/admin/", True)]
 )

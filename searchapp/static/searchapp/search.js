@@ -1,95 +1,100 @@
-// The search page: a picture by button, paste or drop; short URLs; moving between cards by arrows.
-import { isTyping, toast } from "./app.js";
+// The search page: short URLs, filters and chips, moving between cards, giving up and trying again.
+import { isTyping } from "./app.js";
+import { hasPicture } from "./picture.js";
 
 const form = document.getElementById("ask");
-const input = document.getElementById("picture");
-const chip = document.getElementById("picture-chip");
-const preview = document.getElementById("picture-preview");
-const ACCEPTED = input.accept.split(",");
+const results = document.getElementById("results");
+const filters = document.getElementById("filters");
+const weight = form.elements.weight;
+const AGAIN_MS = 4000;
+const ABSENT = { view: "documents", sort: "relevance" };
 
-function pictureShow() {
-  const file = input.files[0];
-  const before = preview.src;
-  chip.hidden = !file;
-  preview.removeAttribute("src");
-  if (before) URL.revokeObjectURL(before);
-  if (file) preview.src = URL.createObjectURL(file);
-}
+weight.addEventListener("input", () => (weight.dataset.isSet = ""));
 
-function pictureSet(files) {
-  const picture = [...files].find((file) => ACCEPTED.includes(file.type));
-  if (!picture) {
-    toast("To search with a picture, use a PNG, JPEG, WebP or GIF.");
-    return;
-  }
-  const transfer = new DataTransfer();
-  transfer.items.add(picture);
-  input.files = transfer.files;
-  pictureShow();
-  form.requestSubmit();
-}
-
-input.addEventListener("change", () => {
-  pictureShow();
-  if (input.files[0]) form.requestSubmit();
-});
-
-document.getElementById("picture-remove").addEventListener("click", () => {
-  input.value = "";
-  pictureShow();
-  form.requestSubmit();
-});
-
-document.addEventListener("paste", (event) => {
-  if (event.clipboardData.files.length) {
-    event.preventDefault();
-    pictureSet(event.clipboardData.files);
-  }
-});
-
-document.addEventListener("dragover", (event) => {
-  if (!event.dataTransfer.types.includes("Files")) return;
-  event.preventDefault();
-  form.classList.add("is-over");
-});
-document.addEventListener("dragleave", (event) => {
-  if (!event.relatedTarget) form.classList.remove("is-over");
-});
-document.addEventListener("drop", (event) => {
-  if (!event.dataTransfer.types.includes("Files")) return;
-  event.preventDefault();
-  form.classList.remove("is-over");
-  pictureSet(event.dataTransfer.files);
-});
-
-// A picture is posted; words alone go into the URL, without the fields that say nothing.
+// A picture is posted; all else goes into the URL, without the fields that say nothing.
 form.addEventListener("htmx:configRequest", (event) => {
-  const detail = event.detail;
-  if (input.files[0]) {
+  if (event.target !== form) return;
+  const { detail } = event;
+  const asks = detail.formData;
+  const isMixed = asks.get("q") && (hasPicture() || asks.has("part"));
+  if (!isMixed || !("isSet" in weight.dataset)) asks.delete("weight");
+  if (hasPicture()) {
     detail.verb = "post";
     detail.useUrlParams = false;
+    asks.delete("part");
     return;
   }
-  detail.formData.delete("picture");
-  if (detail.formData.get("view") === "documents") detail.formData.delete("view");
-  for (const [name, value] of [...detail.formData.entries()]) {
-    if (value === "") detail.formData.delete(name);
+  asks.delete("picture");
+  asks.delete("picture_key");
+  for (const [name, value] of [...asks.entries()]) {
+    if (value === "" || value === ABSENT[name]) asks.delete(name);
   }
 });
 
-// "Show more" of a picture query has no URL: the form is sent again with a larger limit.
-document.addEventListener("click", (event) => {
-  const more = event.target.closest("[data-more]");
-  if (!more) return;
-  event.preventDefault();
-  const field = Object.assign(document.createElement("input"), {
-    type: "hidden",
-    name: "limit",
-    value: more.dataset.more,
-  });
+// The page stays as it is until the answer is here, and says that it will change.
+form.addEventListener("htmx:beforeRequest", () => results.setAttribute("aria-busy", "true"));
+form.addEventListener("htmx:afterRequest", () => results.removeAttribute("aria-busy"));
+
+// A value is wanted or unwanted, not both.
+form.addEventListener(
+  "change",
+  (event) => {
+    const option = event.target.closest(".option");
+    if (!option || !event.target.checked) return;
+    for (const other of option.querySelectorAll("input")) {
+      if (other !== event.target) other.checked = false;
+    }
+  },
+  true,
+);
+
+// Menus are drawn anew with each answer: those that were open stay open.
+let open = [];
+document.addEventListener("htmx:oobBeforeSwap", (event) => {
+  if (event.target.id !== "menus") return;
+  open = [...event.target.querySelectorAll("details[open]")].map((menu) => menu.id);
+});
+document.addEventListener("htmx:oobAfterSwap", (event) => {
+  if (event.target.id !== "menus") return;
+  for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+  const isSet = Boolean(event.target.querySelector(".reset"));
+  document.getElementById("filters-set").hidden = !isSet;
+});
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.target !== results) return;
+  if (matchMedia("(min-width: 60.001rem)").matches && filters.matches(":popover-open")) filters.hidePopover();
+  document.title = document.title.replace(/^.* · /, `${form.elements.q.value.slice(0, 60) || "Search"} · `);
+});
+
+// The form is sent with one field more; "Show more" of a picture query has no URL of its own.
+function sendWith(name, value) {
+  const field = Object.assign(document.createElement("input"), { type: "hidden", name, value });
   form.append(field);
   form.requestSubmit();
   field.remove();
+}
+
+document.addEventListener("click", (event) => {
+  const more = event.target.closest("[data-more]");
+  const add = event.target.closest("[data-add]");
+  if (more) {
+    event.preventDefault();
+    sendWith("limit", more.dataset.more);
+  }
+  if (add) {
+    add.closest("details").open = false;
+    const opposite = { like: "unlike", unlike: "like" }[add.dataset.add];
+    const said = opposite && form.querySelector(`#chips [name=${opposite}][value="${add.value}"]`);
+    if (said) said.checked = false;
+    sendWith(add.dataset.add, add.value);
+    scrollTo({ top: 0 });
+  }
+});
+
+// A model that is loading is asked again, unless somebody asked something else meanwhile.
+document.addEventListener("htmx:afterSettle", () => {
+  const again = document.querySelector("[data-again]");
+  if (again) setTimeout(() => again.isConnected && again.click(), AGAIN_MS);
 });
 
 function below(cards, current, direction) {
@@ -105,8 +110,8 @@ function below(cards, current, direction) {
   return rows.sort((a, b) => away(a) - away(b))[0];
 }
 
-document.addEventListener("keydown", (event) => {
-  const cards = [...document.querySelectorAll("[data-card]")];
+function move(event) {
+  const cards = [...document.querySelectorAll("[data-card]")].filter((card) => card.checkVisibility());
   const isDownFromField = event.target.id === "q" && event.key === "ArrowDown";
   if (!cards.length || (isTyping(event) && !isDownFromField)) return;
   const at = cards.indexOf(document.activeElement);
@@ -120,4 +125,25 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   next.focus();
   next.scrollIntoView({ block: "nearest" });
+}
+
+const CARD_KEYS = {
+  s: (card) => card.querySelector(".tool[data-similar]").click(),
+  "+": (card) => card.querySelector("[data-add=like]").click(),
+  "-": (card) => card.querySelector("[data-add=unlike]").click(),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "Escape" && results.hasAttribute("aria-busy")) {
+    htmx.trigger(form, "htmx:abort");
+    return;
+  }
+  const card = document.activeElement?.closest(".hit");
+  if (card && !isTyping(event) && CARD_KEYS[event.key]) {
+    event.preventDefault();
+    CARD_KEYS[event.key](card);
+    return;
+  }
+  move(event);
 });
