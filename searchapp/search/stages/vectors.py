@@ -2,10 +2,11 @@
 
 In each lane the units nearest by Hamming distance are the candidates: by the lane's HNSW index, or,
 where few rows are in scope, by comparing each of them. Every page that is a candidate in any lane,
-and those named, then gets its best cosine in every lane. Figures: docs/decisions/0004-two-stages.md
+and those named, then gets its best cosine in every lane, also in those that are not searched
+(passages). Figures: docs/decisions/0004-two-stages.md
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -38,27 +39,47 @@ _SETTINGS: dict[str, object] = {
 }
 
 _NEAR = """near_{lane} AS MATERIALIZED (
-    SELECT page_id
-    FROM searchapp_embedding AS unit
-    WHERE index_id = {index} AND lane = '{lane}' {where}
-    ORDER BY {order} LIMIT {candidates}
-)"""
-
-_WANTED = """wanted AS MATERIALIZED (
-    {near} UNION SELECT unnest(%(named)s::bigint[])
-)"""
-
-_BEST = """SELECT '{lane}' AS lane, page_id, score, distance, position, found.units, found.pages
-FROM wanted CROSS JOIN LATERAL (
-    SELECT position, distance, -(vec <#> %(vec_{lane})s::halfvec({d})) AS score
+    SELECT page_id, position, distance, -(vec <#> %(vec_{lane})s::halfvec({d})) AS score
     FROM (
-        SELECT position, vec, ({distance}) + 0 AS distance
+        SELECT page_id, position, vec, {distance} AS distance
         FROM searchapp_embedding AS unit
-        WHERE index_id = {index} AND lane = '{lane}' AND unit.page_id = wanted.page_id
-        ORDER BY distance, position LIMIT {units}
+        WHERE index_id = {index} AND lane = '{lane}' {where}
+        ORDER BY {order} LIMIT {candidates}
     ) AS nearest
-    ORDER BY score DESC, position LIMIT 1
-) AS best, (SELECT count(*), count(DISTINCT page_id) FROM near_{lane}) AS found (units, pages)"""
+)"""
+
+_STATEMENT = """WITH {near}, wanted AS MATERIALIZED (
+    {pages} UNION SELECT unnest(%(named)s::bigint[])
+)
+SELECT * FROM ({best}) AS best ORDER BY lane, score DESC, page_id"""
+
+# Floats are read of the candidates. The best pages among them, and those that are none in this
+# lane, may have units that are nearer still: of each its {units} nearest are read.
+_BEST = """(
+    SELECT DISTINCT ON (page_id) '{lane}' AS lane, page_id, score, distance, position,
+        found.units, found.pages
+    FROM ({near} SELECT page.id, nearest.position, nearest.distance,
+            -(vec <#> %(vec_{lane})s::halfvec({d}))
+        FROM ({others}) AS page (id) CROSS JOIN LATERAL (
+            SELECT position, vec, ({distance}) + 0 AS distance
+            FROM searchapp_embedding AS unit
+            WHERE index_id = {index} AND lane = '{lane}' AND unit.page_id = page.id
+            ORDER BY distance, position LIMIT {units}
+        ) AS nearest
+    ) AS read (page_id, position, distance, score), ({found}) AS found (units, pages)
+    ORDER BY page_id, score DESC, position
+)"""
+
+_PAGES = "SELECT page_id FROM near_{lane}"
+_SEARCHED = {
+    "near": "TABLE near_{lane} UNION ALL",
+    "others": (
+        "(TABLE wanted EXCEPT SELECT page_id FROM near_{lane}) UNION (SELECT page_id"
+        " FROM near_{lane} GROUP BY page_id ORDER BY max(score) DESC LIMIT {pages})"
+    ),
+    "found": "SELECT count(*), count(DISTINCT page_id) FROM near_{lane}",
+}
+_NOT_SEARCHED = {"near": "", "others": "TABLE wanted", "found": "SELECT 0, 0"}
 
 # A scalar subselect is asked for each unit that the walk meets; IN would become a join or a hash of
 # all matching pages, and the walk a sort of everything.
@@ -105,10 +126,10 @@ def lanes_search(
     method = method or method_choose(index, scope, candidates)
     while True:
         statement = lanes_statement(
-            index, vectors, scope, candidates=candidates, method=method, named=named
+            index, vectors, scope, pages=pages, candidates=candidates, method=method, named=named
         )
         answer, distinct = _answer(vectors, _run(statement), method)
-        short = [lane for lane in vectors if distinct[lane] < pages]
+        short = [lane for lane in _searched(vectors) if distinct[lane] < pages]
         if not short:
             return answer
         if any(answer.candidates[lane] == candidates < MAX_CANDIDATES for lane in short):
@@ -136,24 +157,28 @@ def lanes_statement(
     vectors: Mapping[str, FloatArray],
     scope: Scope,
     *,
+    pages: int,
     candidates: int,
     method: Method,
     named: Sequence[int] = (),
 ) -> Statement:
     """The one statement of a search: see the module. `candidates`: units in each lane."""
     parameters: dict[str, Any] = {"named": list(named)}
-    near, best = [], []
+    near, found, best = [], [], []
     for lane, vector in vectors.items():
-        parts = _parts(index, lane, method)
-        near.append(_NEAR.format(**parts, where=_where(scope, method), candidates=candidates))
+        parts = _parts(index, lane, method, pages)
+        if lane in Embedding.SEARCHED:
+            near.append(_NEAR.format(**parts, where=_where(scope, method), candidates=candidates))
+            found.append(_PAGES.format(lane=lane))
         best.append(_BEST.format(**parts, units=UNITS))
         parameters |= {f"bits_{lane}": bits_literal(vector), f"vec_{lane}": vector_literal(vector)}
     if scope.collections is not None:
         parameters["collections"] = list(scope.collections)
     if scope.pages is not None:
         parameters |= scope.pages.parameters
-    near.append(_WANTED.format(near=" UNION ".join(f"TABLE near_{lane}" for lane in vectors)))
-    sql = f"WITH {', '.join(near)} {' UNION ALL '.join(best)} ORDER BY lane, score DESC, page_id"
+    sql = _STATEMENT.format(
+        near=", ".join(near), pages=" UNION ".join(found), best=" UNION ALL ".join(best)
+    )
     settings = dict(_SETTINGS)
     if method == "hnsw":
         # Only the walk gives an order without a sort (of distances + 0 it gives none).
@@ -161,17 +186,35 @@ def lanes_statement(
     return Statement(settings, sql, parameters)
 
 
+def lanes_scored(lanes: Iterable[str]) -> list[str]:
+    """The lanes of an index whose model has `lanes`: where it reads texts, passages too."""
+    found = list(map(str, lanes))
+    return [*found, str(Embedding.Lane.PASSAGE)] if Embedding.Lane.TEXT in found else found
+
+
+def _searched(lanes: Iterable[str]) -> list[str]:
+    return [lane for lane in lanes if lane in Embedding.SEARCHED]
+
+
 def ef_search(candidates: int) -> int:
     """The width of the walk: with as many as are wanted it would miss every seventh."""
     return min(1000, max(100, 2 * candidates))
 
 
-def _parts(index: Index, lane: str, method: Method) -> dict[str, object]:
+def _parts(index: Index, lane: str, method: Method, pages: int) -> dict[str, object]:
     """What the templates need; the lane is one of ours, never a caller's text."""
     d = index.dimension
     distance = f"bits::bit({d}) <~> %(bits_{Embedding.Lane(lane)})s::bit({d})"
     order = distance if method == "hnsw" else f"({distance}) + 0"
-    return {"d": d, "index": index.pk, "lane": lane, "distance": distance, "order": order}
+    read = _SEARCHED if lane in Embedding.SEARCHED else _NOT_SEARCHED
+    return {
+        **{part: template.format(lane=lane, pages=pages) for part, template in read.items()},
+        "d": d,
+        "index": index.pk,
+        "lane": lane,
+        "distance": distance,
+        "order": order,
+    }
 
 
 def _where(scope: Scope, method: Method) -> str:
