@@ -5,6 +5,7 @@ Knows no HTTP server: server.py (ASGI) and web frameworks put it on a wire and c
 
 import logging
 import re
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass
 from math import ceil
@@ -27,6 +28,7 @@ from embedding_engine.errors import (
     InputTooLarge,
     InvalidInput,
     ModelLoading,
+    ModelUnavailable,
     Unauthorized,
 )
 from embedding_engine.images import decoded_image
@@ -164,8 +166,8 @@ def media_type_refusal(path: str, headers: Mapping[str, str]) -> WireAnswer | No
     if headers.get("content-encoding", "identity").lower() != "identity":
         return error_answer(415, "unsupported media type: send the body uncompressed")
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    is_read = canonical_path(path) == "/v1/read"
-    if not media_type or is_read or _JSON_LIKE.match(media_type):
+    is_picture = canonical_path(path) in ("/v1/read", "/v1/keypoints")
+    if not media_type or is_picture or _JSON_LIKE.match(media_type):
         return None
     return error_answer(415, "unsupported media type: send application/json")
 
@@ -256,7 +258,8 @@ def _chosen(engine: Embedder, name: object) -> Embedder:
 
 
 def _load(engine: Embedder, asked: _Asked) -> WireAnswer:
-    """For our own processes: 200 with the model once it is loaded, 202 until then.
+    """For our own processes: 200 with the model once it is loaded, 202 until then, 501 for one
+    that cannot be loaded here.
 
     `is_default` makes it the one that is active.
     """
@@ -271,6 +274,8 @@ def _load(engine: Embedder, asked: _Asked) -> WireAnswer:
     except ModelLoading as error:
         retry = ("retry-after", str(ceil(error.retry_after_s or 1)))
         return json_answer({"message": error.message}, status=202, headers=(retry,))
+    except ModelUnavailable as error:
+        return error_answer(501, error.message)
     return json_answer(_described(loaded))
 
 
@@ -314,6 +319,17 @@ def _read(engine: Embedder, asked: _Asked) -> Work:
     return _later(run)
 
 
+def _keypoints(engine: Embedder, asked: _Asked) -> Work:
+    from embedding_engine.keypoints import query_keypoints  # OpenCV, as heavy
+
+    def run(cancelled: Event | None) -> WireAnswer:
+        found = query_keypoints(asked.body)
+        points = b64encode(found.points.to_bytes()).decode("ascii")
+        return json_answer({"points": points, "words": found.words})
+
+    return _later(run)
+
+
 def _metrics(engine: Embedder, asked: _Asked) -> WireAnswer:
     """Prometheus' text format, 0.0.4. A name that ends with `_total` is a counter."""
     lines = []
@@ -341,6 +357,7 @@ _ROUTES: Mapping[str, Mapping[str, Route]] = {
     "/invocations": {"POST": _embed_route("sagemaker")},
     "/v1/tokenize": {"POST": _tokenize},
     "/v1/read": {"POST": _read},
+    "/v1/keypoints": {"POST": _keypoints},
     "/v1/load": {"POST": _load},
     _MODELS: {"GET": _models},
     "/ping": {"GET": _ping},
