@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from searchapp import access, engine
+from searchapp import access, engine, indexing
 from searchapp.errors import InvalidInput
 from searchapp.evaluation.figures import DEPTH, Outcome
 from searchapp.evaluation.questions import HALVES
-from searchapp.models import Index, Page
+from searchapp.models import Page
 from searchapp.search.query import Query
 from searchapp.search.search import search_pages
 
@@ -81,8 +81,8 @@ def setting_read(text: str) -> Setting:
 
 
 def questions_ask(questions: Sequence[Question], setting: Setting = PRESENT) -> Run:
-    """Ask all of them. Raises InvalidInput `unknown_index` and what `search_pages` raises."""
-    index = _index(setting)
+    """Ask all of them. Raises NotFound (index) and what `search_pages` raises."""
+    index = None if setting.index is None else indexing.index_get(setting.index)
     labels = _labels(questions)
     outcomes, described = [], dict[str, object]()
     for question in questions:
@@ -94,15 +94,6 @@ def questions_ask(questions: Sequence[Question], setting: Setting = PRESENT) -> 
         outcomes.append(_outcome(question, pages, ms, labels))
         described = dict(answer.index)
     return Run(setting, described, tuple(outcomes))
-
-
-def _index(setting: Setting) -> Index | None:
-    if setting.index is None:
-        return None
-    found = Index.objects.filter(pk=setting.index).first()
-    if found is None:
-        raise InvalidInput("unknown_index", f"There is no index {setting.index}.", field="index")
-    return found
 
 
 @dataclass(frozen=True, slots=True)

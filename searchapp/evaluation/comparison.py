@@ -76,7 +76,7 @@ class Comparison:
 
 
 def compare(questions: Sequence[Question], first: Setting, second: Setting) -> Comparison:
-    """Ask the questions with both settings. Raises InvalidInput `no_queries`, `unknown_index`."""
+    """Ask the questions with both settings. Raises InvalidInput `no_queries`, NotFound."""
     if not questions:
         raise InvalidInput("no_queries", "There are no judged queries to compare by.")
     return runs_compare(questions_ask(questions, first), questions_ask(questions, second))

@@ -65,18 +65,33 @@ def recall_measure(
     probes = probes_get(index, queries, seed=_SEED)
     if not probes:
         raise InvalidInput("nothing_to_measure", f"{index} holds no vectors yet.")
+    figures = recall_figures(
+        index, probes, limit=limit, curve=curve, seconds=seconds, report=report
+    )
+    return Measurement.objects.create(index=index, figures=figures)
+
+
+def recall_figures(
+    index: Index,
+    probes: Sequence[Probe],
+    *,
+    limit: int,
+    curve: Sequence[int],
+    seconds: float,
+    report: Callable[[str], object] = lambda _: None,
+) -> dict[str, Any]:
+    """Of these probes, in every lane that has vectors; `curve` holds the present oversampling."""
     lanes = {}
+    asked = np.stack([probe.vector for probe in probes])
     for lane in map(str, index.space.spec.lanes):
         report(f"Lane {lane}: comparing {len(probes)} queries with every vector ...")
-        vectors = np.stack([probe.vector for probe in probes])
-        truth = truth_get(index, lane, vectors, limit=limit, seconds=seconds)
-        report(f"Lane {lane}: searching among {truth.rows} vectors ...")
+        truth = truth_get(index, lane, asked, limit=limit, seconds=seconds)
         if truth.rows:
+            report(f"Lane {lane}: searching among {truth.rows} vectors ...")
             meter = _Meter(index, lane, probes, truth, limit)
             meter.run(curve, time.perf_counter() + seconds)
             lanes[lane] = meter.figures(curve)
-    figures = _figures(limit, probes, lanes)
-    return Measurement.objects.create(index=index, figures=figures)
+    return _figures(limit, probes, lanes)
 
 
 def _bounds_check(queries: int, limit: int, curve: Sequence[int]) -> None:
