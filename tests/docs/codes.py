@@ -26,8 +26,12 @@ RAISED = {
 # Codes made from a field's name.
 MADE = {
     "f'unknown_{field}'": {"unknown_status", "unknown_type"},
+    "f'unknown_{what}'": {"unknown_type", "unknown_language"},
     "f'invalid_{field}'": {"invalid_tags", "invalid_metadata"},
-    "f'invalid_{name}'": {"invalid_limit", "invalid_oversampling"},
+    "f'invalid_{name}'": {
+        *("invalid_limit", "invalid_oversampling"),
+        *("invalid_page_from", "invalid_page_to"),
+    },
 }
 
 
