@@ -16,6 +16,7 @@ from django.conf import settings
 from embedding_engine import api as embed_api
 from embedding_engine import errors as engine_errors
 from embedding_engine.answers import error_answer, failure_answer
+from embedding_engine.passages import split_passages
 from embedding_engine.registry import ModelSpec, model_spec
 from embedding_engine.remote import EmbedClient
 from embedding_engine.tokens import split_windows
@@ -236,8 +237,13 @@ def embed_documents(inputs: Sequence[Sequence[Part]], *, space: VectorSpace) -> 
 
 def embed_query(parts: Sequence[Part], *, space: VectorSpace) -> FloatArray:
     """The vector of one query, as `search_query`: (D,). Raises as `embed_documents`."""
-    vector: FloatArray = _embed([parts], "search_query", space, _QUERY_S)[0]
+    vector: FloatArray = embed_queries([parts], space=space)[0]
     return vector
+
+
+def embed_queries(inputs: Sequence[Sequence[Part]], *, space: VectorSpace) -> FloatArray:
+    """One vector per query: (n, D). Raises as `embed_documents`."""
+    return _embed(inputs, "search_query", space, _QUERY_S)
 
 
 def forward(method: str, path: str, body: bytes) -> WireAnswer:
@@ -255,6 +261,11 @@ def forward(method: str, path: str, body: bytes) -> WireAnswer:
 def windows(text: str, spec: ModelSpec) -> list[str]:
     """A page's text cut into the model's windows; none for a blank text."""
     return split_windows(text, spec=spec)
+
+
+def passages(text: str, spec: ModelSpec) -> list[str]:
+    """A page's text in short pieces that end with a line or sentence; none for a blank text."""
+    return split_passages(text, spec=spec)
 
 
 def read(image: bytes) -> Reading:

@@ -19,7 +19,7 @@ def hnsw_create(index: Index) -> None:
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = 0")
-        for lane in Embedding.Lane.values:
+        for lane in Embedding.SEARCHED:
             cursor.execute(_create_sql(index, lane))
 
 
@@ -41,7 +41,7 @@ def hnsw_lacks(index: Index) -> list[str]:
             [f"searchapp_embedding_{index.pk}"],
         )
         valid = {row[0] for row in cursor.fetchall()}
-    lanes = Embedding.Lane.values
+    lanes = Embedding.SEARCHED
     return [lane for lane in lanes if f"searchapp_embedding_{index.pk}_bits_{lane}" not in valid]
 
 
@@ -70,5 +70,5 @@ def hnsw_build(index: Index) -> bool:
 def hnsw_drop(index: Index) -> None:
     """Drop them, for a bulk load that `hnsw_create` follows. Searches are slow until then."""
     with connection.cursor() as cursor:
-        for lane in Embedding.Lane.values:
+        for lane in Embedding.SEARCHED:
             cursor.execute(f"DROP INDEX IF EXISTS searchapp_embedding_{index.pk}_bits_{lane}")

@@ -81,6 +81,10 @@ class Embedding(models.Model):
     class Lane(models.TextChoices):
         IMAGE = "image"
         TEXT = "text"
+        # Only pages that another lane found are scored by these: they have no HNSW index.
+        PASSAGE = "passage"
+
+    SEARCHED = (Lane.IMAGE, Lane.TEXT)
 
     pk = models.CompositePrimaryKey("page_id", "lane", "position", "index_id")
     page = models.ForeignKey(Page, on_delete=models.DO_NOTHING, related_name="embeddings")

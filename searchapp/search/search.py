@@ -18,14 +18,15 @@ from searchapp.search.examples import examples_get, feedback
 from searchapp.search.hits import hits_get
 from searchapp.search.query import Query
 from searchapp.search.scope import scope_get
+from searchapp.search.stages.background import background_get
 from searchapp.search.stages.fuse import fuse
 from searchapp.search.stages.lexical import lexical_search
-from searchapp.search.stages.vectors import lanes_search
+from searchapp.search.stages.vectors import lanes_scored, lanes_search
 from searchapp.search.syntax import condition
 from searchapp.search.types import Answer, Stage
 
 # Fused lists are cut here: deeper pages of one lane hardly ever reach the top of the fused list.
-_LANE_DEPTH = 3
+LANE_DEPTH = 3
 
 
 class _Clock:
@@ -56,7 +57,7 @@ def search_pages(*, actor: Actor, query: Query, index: Index | None = None) -> A
 
 def _search(actor: Actor, query: Query, index: Index, clock: _Clock) -> Answer:
     space, weight = index.space, query.image_weight
-    pages = query.limit * _LANE_DEPTH + len(query.like) + len(query.unlike)
+    pages = query.limit * LANE_DEPTH + len(query.like) + len(query.unlike)
     with clock.stage("scope") as count:
         required = required_get(query)
         scope = scope_get(actor, query.filters, condition(required))
@@ -66,7 +67,8 @@ def _search(actor: Actor, query: Query, index: Index, clock: _Clock) -> Answer:
         count(len(asked.pictures))
     with clock.stage("embed") as count:
         vector = asked_vector(asked, weight, space)
-        by_lane = {str(lane): vector for lane in space.spec.lanes if vector is not None}
+        lanes = lanes_scored(space.spec.lanes)
+        by_lane = {lane: vector for lane in lanes if vector is not None}
         vectors = feedback(by_lane, examples_get(actor, index, query))
         count(len(asked.parts) + len(query.like) + len(query.unlike))
     with clock.stage("words") as count:
@@ -82,9 +84,12 @@ def _search(actor: Actor, query: Query, index: Index, clock: _Clock) -> Answer:
             named=[hit.page_id for hit in lexical],
         )
         count(sum(found.candidates.values()))
+    with clock.stage("background"):
+        background = background_get(index, "page" if asked.pictures or query.like else "words")
     with clock.stage("fuse") as count:
+        fused = fuse(found.hits, lexical, background)
         examples = {*query.like, *query.unlike}
-        ranked = [page for page in fuse(found.hits, lexical) if page.page_id not in examples]
+        ranked = [page for page in fused if page.page_id not in examples]
         count(len(ranked))
     with clock.stage("show") as count:
         shown = hits_get(actor, ranked, query, required.plain)

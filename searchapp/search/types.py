@@ -75,7 +75,7 @@ class LaneAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Where a query's cosines with the corpus at large lie in one lane."""
+    """Where the best cosines lie of queries that nothing answers, in one lane."""
 
     mean: float
     spread: float
@@ -83,7 +83,7 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """The query's scores over a random sample of the index, by lane; empty for an empty index."""
+    """What queries that nothing answers find at best in an index, by lane."""
 
     lanes: Mapping[str, Scale]
 

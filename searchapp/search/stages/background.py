@@ -1,0 +1,191 @@
+"""What a query that nothing answers finds at best in an index: the scale that hits are judged by.
+
+Some dozen everyday queries, about as many subjects, are asked of a random sample of the index: of
+each the best cosine is kept, and their median and spread are the background. So it is known of
+any model, and a corpus in which everything is alike, or one of few pages, has its own. A query that
+is itself like a page (a picture, or pages as examples) is judged by what pages find among those of
+other documents. Figures: docs/decisions/0005-fusion.md.
+
+A sample is of the whole index, whoever asks: two numbers a lane come of it, nothing of a page.
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from django.db import connection
+from numpy.typing import NDArray
+
+from searchapp import engine
+from searchapp.engine import FloatArray
+from searchapp.models import Embedding, Index
+from searchapp.search.types import Background, Scale
+
+Kind = Literal["words", "page"]
+
+SAMPLE = 500
+_FRESH_S = 600.0
+# A smaller index is looked at again when it grew or shrank by more than this.
+_CHANGED = 0.1
+_ASKING_PAGES = 100
+_LEAST_TOPS = 8
+_LEAST_SPREAD = 0.02
+# Rows of the blocks that a sample is drawn from: neighbours in a block are of one document.
+_DRAWN_FROM = 40 * SAMPLE
+_HEAD_BYTES = 4
+
+EVERYDAY = (
+    "annual budget of the city council",
+    "how to reset a password",
+    "map of railway lines",
+    "recipe for vegetable soup",
+    "safety instructions for the machine",
+    "average temperature per month",
+    "definition of a legal term",
+    "growth of sales since last year",
+    "architecture of the software system",
+    "risk factors for heart disease",
+    "photo of a bridge at night",
+    "list of countries and their capitals",
+    "energy consumption of households",
+    "table of exam results",
+    "results of the survey by age group",
+    "warranty and returns",
+    "formula for compound interest",
+    "opening hours of the museum",
+    "voltage and current of a circuit",
+    "exchange rate between currencies",
+    "soil quality and farming",
+    "what causes inflation",
+    "training a neural network",
+    "minutes of the board meeting",
+    "chemical structure of a molecule",
+    "traffic accidents by year",
+    "floor plan of a medieval castle",
+    "price list for spare parts",
+    "vaccination rates among children",
+    "rules of a card game",
+    "names of the committee members",
+    "election results by district",
+    "measuring the speed of light",
+    "tips for a job interview",
+    "rental agreement for a flat",
+    "birds of the northern forests",
+    "history of ancient Rome",
+    "letter to a customer",
+    "backup of a database",
+    "water pipes and valves",
+    "shipping costs and delivery times",
+    "how to knit a scarf",
+    "songs of a famous band",
+    "travel guide to an island",
+    "repair of a bicycle brake",
+    "causes of the first world war",
+    "names of the planets",
+    "training plan for a marathon",
+)
+
+_COUNT = """
+SELECT count(*) FROM (
+    SELECT 1 FROM searchapp_embedding WHERE index_id = %s AND lane = ANY(%s) LIMIT %s
+) AS units
+"""
+
+_DRAW = """
+SELECT page.document_id, halfvec_send(unit.vec)
+FROM (
+    SELECT page_id, vec FROM {table} TABLESAMPLE SYSTEM (%(percent)s) REPEATABLE (7)
+    WHERE lane = %(lane)s
+    ORDER BY hashint8extended(page_id, position), page_id, position LIMIT %(sample)s
+) AS unit JOIN searchapp_page AS page ON page.id = unit.page_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A background, how many units there were (at most SAMPLE + 1), and when it was made."""
+
+    background: Background
+    units: int
+    made: float
+
+
+_known: dict[tuple[str, int, Kind], _Known] = {}
+_lock = threading.Lock()
+
+
+def background_get(index: Index, kind: Kind = "words") -> Background:
+    """The background of `index` for a query of words or one that is like a page.
+
+    Kept in this process: for ten minutes, of an index smaller than a sample until it changes. Its
+    first making embeds the everyday queries. Raises Unavailable as `engine.embed_query`.
+    """
+    key = (connection.settings_dict["NAME"], index.pk, kind)
+    with _lock:
+        known = _known.get(key)
+        units = known.units if known else 0
+        if known and units > SAMPLE and time.monotonic() - known.made < _FRESH_S:
+            return known.background
+        count = _units_count(index)
+        if not known or units > SAMPLE or abs(count - units) > _CHANGED * units:
+            known = _Known(_made(index, kind), count, time.monotonic())
+            _known[key] = known
+    return known.background
+
+
+def _units_count(index: Index) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNT, [index.pk, list(Embedding.SEARCHED), SAMPLE + 1])
+        return int(cursor.fetchone()[0])
+
+
+def _made(index: Index, kind: Kind) -> Background:
+    lanes: dict[str, Scale] = {}
+    for lane in map(str, index.space.spec.lanes):
+        documents, vectors = _drawn(index, lane)
+        if not len(vectors):
+            continue
+        tops = tops_of_pages(documents, vectors) if kind == "page" else np.empty(0, np.float32)
+        if len(tops) < _LEAST_TOPS:
+            tops = (_everyday(index) @ vectors.T).max(axis=1)
+        lanes[lane] = scale_of(tops)
+    return Background(lanes)
+
+
+def _drawn(index: Index, lane: str) -> tuple[NDArray[np.int64], FloatArray]:
+    """Document ids (n,) and vectors (n, D) of at most SAMPLE random units of a lane."""
+    table = f"searchapp_embedding_{index.pk}"
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT greatest(reltuples, 1) FROM pg_class WHERE relname = %s", [table])
+        rows = float(cursor.fetchone()[0])
+        bounds = {"percent": min(100.0, 100 * _DRAWN_FROM / rows), "lane": lane, "sample": SAMPLE}
+        cursor.execute(_DRAW.format(table=table), bounds)
+        found = cursor.fetchall()
+    documents = np.array([row[0] for row in found], np.int64)
+    halves = [np.frombuffer(row[1], ">f2", offset=_HEAD_BYTES) for row in found]
+    vectors = np.array(halves, np.float32).reshape(len(found), index.dimension)
+    return documents, vectors
+
+
+def _everyday(index: Index) -> FloatArray:
+    """(n, D) the everyday queries."""
+    asked = [[engine.TextPart(text)] for text in EVERYDAY]
+    return engine.embed_queries(asked, space=index.space)
+
+
+def tops_of_pages(documents: NDArray[np.int64], vectors: FloatArray) -> FloatArray:
+    """(n,) the best cosine of each of the first pages with a unit of another document, if any."""
+    asking = slice(0, _ASKING_PAGES)
+    cosines = vectors[asking] @ vectors.T
+    cosines[documents[asking, None] == documents[None, :]] = -2
+    tops: FloatArray = cosines.max(axis=1)
+    return tops[tops > -2]
+
+
+def scale_of(tops: FloatArray) -> Scale:
+    """Median, and half of what lies between the 16th and the 84th percentile: of a normal
+    distribution its standard deviation, and a query that is answered by chance moves neither."""
+    low, middle, high = np.quantile(tops, [0.16, 0.5, 0.84])
+    return Scale(float(middle), max(float(high - low) / 2, _LEAST_SPREAD))
