@@ -16,7 +16,7 @@ from threading import Event
 from embedding_engine.base import Embedder
 from embedding_engine.checkpoints import checkpoint
 from embedding_engine.device import free_cached_memory
-from embedding_engine.errors import EngineError, EngineFailed, ModelLoading
+from embedding_engine.errors import EngineError, EngineFailed, ModelLoading, Unauthorized
 from embedding_engine.registry import ACTIVE_ALIASES, ModelSpec
 from embedding_engine.types import EmbedRequest, EmbedResult, ModelOptions, ModelSource
 
@@ -54,7 +54,7 @@ class ModelPool:
         self._make = make
         self._options = options
         self._most = most
-        self.may_load = may_load
+        self._may_load = may_load
         # The least recently used first. One engine may stand under several sources.
         self._held: OrderedDict[ModelSource, Embedder] = OrderedDict()
         self._default: Embedder | None = None
@@ -78,8 +78,13 @@ class ModelPool:
         return engine
 
     def asked(self, source: ModelSource, *, is_default: bool = False) -> Embedder:
-        """As `load`, without waiting: ModelLoading until it is there, or why it cannot be."""
+        """As `load`, without waiting: ModelLoading until it is there, or why it cannot be.
+
+        Unauthorized where requests change nothing, unless it is there already.
+        """
         engine = self._found(source)
+        if not self._may_load and (engine is None or (is_default and engine is not self._default)):
+            raise Unauthorized("models are loaded on demand only on a Unix socket or with a key")
         if engine is not None:
             self._default = engine if is_default else self._default
             return engine

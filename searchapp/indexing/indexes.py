@@ -4,6 +4,7 @@ Which index is active is told by its row and nowhere else. A switch waits for th
 being stored just then, and those that are embedded later see it (embedding.py).
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from searchapp.indexing.partitions import partition_create
 from searchapp.indexing.pending import pending_fill, pending_retry
 from searchapp.models import Index
 from searchapp.models.indexes import index_active
+
+logger = logging.getLogger(__name__)
 
 # Longer than a search that began before the switch may take: it still asks the old partition.
 _SETTLED_SECONDS = 60
@@ -141,7 +144,11 @@ def index_activate(index: Index, *, is_forced: bool = False) -> None:
         )
         jobs.enqueue("embed")
     index.refresh_from_db()
-    engine.default_set(index.space.source)
+    try:
+        engine.default_set(index.space.source)
+    except Unavailable as error:
+        # Searches name their model; an engine that is started anew reads the row.
+        logger.warning("the Embed API's general names mean the old model yet: %s", error)
 
 
 def _completeness_check(index: Index, *, is_forced: bool) -> None:

@@ -67,7 +67,7 @@ def test_the_live_index_answers_until_the_new_one_is_activated(report: Document)
     index = build()
     progress = indexing.index_progress(index)
     assert (progress.pages, progress.missing, progress.has_hnsw) == (3, 3, False)
-    assert hnsw_lacks(index) == ["image", "text"]
+    assert "text" in hnsw_lacks(index)
     assert asked() == (live.pk, 1)
     complete(index)
     progress = indexing.index_progress(index)
@@ -151,8 +151,8 @@ def test_what_was_cut_off_goes_on_where_it_was(report: Document) -> None:
         process.wait()
     left = indexing.index_progress(index).missing
     assert 0 < left < 100
-    kept = dict(Embedding.objects.filter(index=index).values_list("page_id").annotate(Count("*")))
-    assert len(kept) >= 3
+    kept = dict(Embedding.objects.filter(index=index).values_list("page_id").annotate(n=Count("*")))
+    assert len(kept) == 100 - left
     assert asked()[0] == before.pk
     said = StringIO()
     call_command("index", "build", "--model", "fake", stdout=said)

@@ -14,8 +14,11 @@ from embedding_engine.engine import make_engine
 from embedding_engine.errors import EngineUnavailable, ModelLoading, ModelUnavailable
 from embedding_engine.pool import ModelPool
 from embedding_engine.types import (
+    EmbedInput,
+    EmbedRequest,
     ModelOptions,
     ModelSource,
+    TextPart,
 )
 from tests.engine.checkpoints import dual_encoder
 
@@ -176,9 +179,21 @@ def test_without_key_or_private_socket_nothing_is_loaded(clip: ModelSource) -> N
     pool = ModelPool(make_engine, ModelOptions())
     pool.load(FAKE)
     status, body = ask(pool, "/v1/load", model=clip.model)
-    assert (status, "with a key set" in body["message"]) == (401, True)
+    assert (status, "with a key" in body["message"]) == (401, True)
     assert names(pool) == ["fake"]
+    assert ask(pool, "/v1/load", model="fake")[0] == 200
+    pool.load(clip)
+    assert ask(pool, "/v1/load", model=clip.model, is_default=True)[0] == 401
+    assert pool.spec.name == "fake"
     pool.close()
+
+
+def test_an_engine_of_one_model_describes_it() -> None:
+    engine = make_engine("fake", ModelOptions())
+    for model, status in (("fake", 200), ("other", 404)):
+        body = json.dumps({"model": model}).encode()
+        assert answer(engine, method="POST", path="/v1/load", body=body).status == status
+    engine.close()
 
 
 @pytest.mark.parametrize("fields", [{"model": 1}, {"model": "x", "url": []}])

@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import run_checks
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from embedding_engine.checkpoints import checkpoint
 from embedding_engine.errors import EngineError
@@ -20,7 +21,10 @@ from embedding_engine.remote import UNIX, EmbedClient
 from embedding_engine.weights import check_files, model_folder
 from searchapp import engine
 from searchapp.errors import Unavailable
+from searchapp.models import Index
+from searchapp.models.indexes import index_settings_differ
 from searchapp.rendering.sandbox import protections
+from searchapp.services.attach import is_running
 from searchapp.services.checkup import Finding, Level, findings
 
 _UPSTREAM_S = 10.0
@@ -56,7 +60,10 @@ class Command(BaseCommand):
 
 def _findings() -> Iterator[Finding]:
     yield from findings(settings.ENV, settings.DATA_DIR)
-    yield _model()
+    index = _index_active()
+    yield _model(is_served=index is None or not index_settings_differ(index))
+    if index is not None:
+        yield _index(index)
     yield _reading()
     for wall in protections():
         state = "stands" if wall.active else "not here"
@@ -66,11 +73,28 @@ def _findings() -> Iterator[Finding]:
         yield Finding(message.id or "check", level, message.msg, message.hint or "")
 
 
-def _model() -> Finding:
+def _index_active() -> Index | None:
+    """None where there is none or the database is not there."""
+    if settings.ADDRESSES.is_database_embedded and not is_running(settings.DATA_DIR):
+        return None
+    try:
+        return Index.objects.filter(state=Index.State.ACTIVE).first()
+    except DatabaseError:
+        return None
+
+
+def _index(index: Index) -> Finding:
+    if not index_settings_differ(index):
+        return Finding("index", "ok", str(index))
+    hint = "It goes on answering; to change to the settings' model: `manage.py index build`"
+    return Finding("index", "warning", f"{index}: the settings name another", hint)
+
+
+def _model(*, is_served: bool) -> Finding:
     model = settings.EMBEDDING_MODEL
     if settings.EMBEDDING_URL:
         return _upstream()
-    if engine.known_spec() is None and engine.is_reachable():
+    if is_served and engine.known_spec() is None and engine.is_reachable():
         return _served_model()
     if _is_unfetched(model):
         hint = "The engine fetches it from the hub when it starts; or set a folder"
