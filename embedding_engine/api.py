@@ -29,7 +29,6 @@ from embedding_engine.errors import (
     InvalidInput,
     ModelLoading,
     ModelUnavailable,
-    Unauthorized,
 )
 from embedding_engine.images import decoded_image
 from embedding_engine.openapi import OPENAPI
@@ -263,12 +262,12 @@ def _load(engine: Embedder, asked: _Asked) -> WireAnswer:
 
     `is_default` makes it the one that is active.
     """
-    if not (isinstance(engine, ModelPool) and engine.may_load):
-        raise Unauthorized("models are loaded on demand only on a Unix socket or with a key set")
     fields = parse_json(asked.body)
     if not isinstance(fields, dict):
         raise InvalidInput("invalid type: the body must be a JSON object")
     source = ModelSource(*(_word(fields, name) for name in ("model", "revision", "url")))
+    if not isinstance(engine, ModelPool):
+        return _model(engine, source.model)
     try:
         loaded = engine.asked(source, is_default=fields.get("is_default") is True)
     except ModelLoading as error:
