@@ -12,7 +12,7 @@ from celery import shared_task
 from celery.signals import worker_ready
 from redis.exceptions import RedisError
 
-from searchapp import indexing, ingest, jobs
+from searchapp import indexing, ingest, jobs, judging
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ def sweep() -> None:
     """Take back lost work, wake what waits."""
     counts = jobs.sweep()
     counts["build_back"] = indexing.pending_take_back()
+    counts["judged_pruned"] = judging.judged_queries_prune()
     if indexing.is_work_pending():
         jobs.wake("embed")
     if any(counts.values()):

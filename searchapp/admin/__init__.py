@@ -4,6 +4,15 @@ Only superusers come in (see `site`). What changes something calls the steps; no
 second way.
 """
 
-from searchapp.admin import accounts, collections, documents, indexes, keys, pages, site
+from searchapp.admin import accounts, collections, documents, indexes, judgements, keys, pages, site
 
-__all__ = ["accounts", "collections", "documents", "indexes", "keys", "pages", "site"]
+__all__ = [
+    "accounts",
+    "collections",
+    "documents",
+    "indexes",
+    "judgements",
+    "keys",
+    "pages",
+    "site",
+]

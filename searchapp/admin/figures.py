@@ -7,6 +7,7 @@ from django.db import connection
 from django.db.models import Count, Min, Sum
 
 from searchapp import jobs
+from searchapp.evaluation import recall_latest
 from searchapp.models import Document, Index, Job, Page
 
 _FAILED_SHOWN = 20
@@ -42,6 +43,7 @@ class Dashboard:
     queues: tuple[QueueFigures, ...]
     index: Index | None
     index_figures: IndexFigures | None
+    recall: str
     failed: tuple[Document, ...]
     failed_count: int
 
@@ -59,6 +61,7 @@ def dashboard_get() -> Dashboard:
         queues=_queues(),
         index=index,
         index_figures=index_figures(index) if index else None,
+        recall=recall_sentence(index) if index else "",
         failed=tuple(failed.select_related("collection")[:_FAILED_SHOWN]),
         failed_count=failed.count(),
     )
@@ -100,3 +103,11 @@ def index_figures(index: Index) -> IndexFigures:
         )
         vectors, size = cursor.fetchone()
     return IndexFigures(vectors=vectors, bytes=size)
+
+
+def recall_sentence(index: Index) -> str:
+    """What the prefilter loses, what to change, and when that was measured."""
+    measured = recall_latest(index)
+    if measured is None:
+        return "Recall was not measured yet: run `manage.py recall`."
+    return f"{measured.figures['advice']} ({measured.created_at:%Y-%m-%d})"

@@ -87,6 +87,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 _item("Jobs", "pending_actions", "admin:searchapp_job_changelist"),
                 _item("Indexes", "database", "admin:searchapp_index_changelist"),
+                _item("Judged queries", "thumbs_up_down", "admin:searchapp_judgedquery_changelist"),
             ],
         },
         {

@@ -1,5 +1,7 @@
 """The admin through its real URLs: every list and form opens; what changes something does so."""
 
+import html
+import io
 import re
 from pathlib import Path
 
@@ -9,14 +11,26 @@ from django.conf import settings as django_settings
 from django.contrib import admin as django_admin
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
+from django.core.files.storage import default_storage
 from django.db import connection
 from django.test import Client, RequestFactory
 from django.urls import reverse
+from PIL import Image
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
-from searchapp import access, indexing, jobs
+from searchapp import access, engine, indexing, jobs, judging
 from searchapp.admin.site import navigation
-from searchapp.models import ApiKey, Collection, Document, Embedding, Job, Membership, Page
+from searchapp.models import (
+    ApiKey,
+    Collection,
+    Document,
+    Embedding,
+    Job,
+    JudgedQuery,
+    Measurement,
+    Membership,
+    Page,
+)
 from searchapp.models.literals import bits_literal, vector_literal
 from tests.admin.conftest import document_make
 
@@ -61,6 +75,7 @@ def test_every_list_and_form_opens(
         "page": document.pages.all()[0].pk,
         "job": Job.objects.get(document=failed).pk,
         "index": index.pk,
+        "judgedquery": JudgedQuery.objects.create(text="budget").pk,
         "apikey": ApiKey.objects.get().pk,
         "user": alice.pk,
         "group": group.pk,
@@ -280,6 +295,43 @@ def test_index_list_counts_its_partition(admin: Client, document: Document) -> N
     assert vectors is not None and vectors[1] == "2"
     size = re.search(r"field-size[^>]*>\s*(?:<[^>]*>\s*)*([\d.]+)", body)
     assert size is not None and float(size[1]) > 0
+
+
+def test_index_and_dashboard_tell_progress_and_recall(admin: Client, document: Document) -> None:
+    index = indexing.index_ensure()
+    assert "run `manage.py recall`" in html.unescape(admin.get(url("index")).content.decode())
+    Measurement.objects.create(index=index, figures={"advice": "Ask with oversampling 8."})
+    for address in (url("index"), url("index", "change", index.pk), reverse("admin:index")):
+        assert "Ask with oversampling 8." in admin.get(address).content.decode(), address
+    # Two searchable pages that were never embedded: the index lacks nothing that it waits for.
+    body = admin.get(url("index")).content.decode()
+    progress = re.search(r"field-progress[^>]*>\s*(?:<[^>]*>\s*)*(\d+ of \d+)", body)
+    assert progress is not None and progress[1].endswith("of 2")
+
+
+def test_judged_queries_are_read_and_removed(
+    admin: Client,
+    alice: User,
+    document: Document,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), "red").save(buffer, "PNG")
+    judging.judgement_set(
+        actor=access.Actor.from_user(alice),
+        parts=(engine.TextPart("the budget <b>"), engine.ImagePart(buffer.getvalue())),
+        page_id=document.pages.get(number=1).pk,
+        is_relevant=False,
+    )
+    row = JudgedQuery.objects.get()
+    assert "the budget &lt;b&gt;" in admin.get(url("judgedquery")).content.decode()
+    body = admin.get(url("judgedquery", "change", row.pk)).content.decode()
+    for shown in ("data:image/jpeg;base64,", "does not answer", "Budget", "alice", "mixed"):
+        assert shown in body, shown
+    with django_capture_on_commit_callbacks(execute=True):
+        admin.post(url("judgedquery", "delete", row.pk), {"post": "yes"})
+    assert not JudgedQuery.objects.exists()
+    assert not default_storage.exists(row.picture)
 
 
 # --- keys and accounts -----------------------------------------------------------------------
