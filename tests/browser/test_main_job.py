@@ -3,46 +3,11 @@
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.app.conftest import pdf_make, png_make
+from tests.browser.conftest import READY
 
 pytestmark = [pytest.mark.browser, pytest.mark.stack]
-READY = 120_000
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """A PDF, a picture of words, a file that is no PDF, and a PDF that is broken inside."""
-    folder = tmp_path_factory.mktemp("files")
-    contents = {
-        "field-guide.pdf": pdf_make(),
-        "exit.png": png_make("Emergency exit plan"),
-        "fake.pdf": b"these are only words",
-        "broken.pdf": b"%PDF-1.7\nnothing follows",
-    }
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
-    return [folder / name for name in contents]
-
-
-@pytest.fixture(scope="module")
-def uploaded(signed_in: BrowserContext, files: list[Path]) -> dict[str, str]:
-    """Everything uploaded through the page; what each row said in the end."""
-    page = signed_in.new_page()
-    page.goto("/upload")
-    page.get_by_label("Name").fill("Field notes")
-    page.get_by_role("button", name="Create").click()
-    expect(page.locator("#collection")).to_have_value("field-notes")
-    page.locator("#files").set_input_files(files)
-    expect(page.locator(".upload-row")).to_have_count(len(files))
-    expect(page.locator("#summary")).to_have_text("4 files · 2 ready · 2 failed", timeout=READY)
-    said = {
-        row.locator("[data-name]").inner_text(): row.locator(".status").inner_text()
-        for row in page.locator(".upload-row").all()
-    }
-    page.close()
-    return said
 
 
 def test_each_file_says_what_became_of_it(uploaded: dict[str, str]) -> None:
@@ -113,7 +78,8 @@ def test_original_comes_back_unchanged(
 def test_nothing_is_wider_than_a_phone(uploaded: dict[str, str], page: Page, scheme: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    for url in ("/", "/?q=vacation", "/documents", "/upload"):
+    filters = "/?q=vacation&type=pdf&without_tag=some-long-tag&metadata=department:sales"
+    for url in ("/", "/?q=vacation", filters, "/documents", "/upload"):
         page.goto(url)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, url
     page.goto("/?q=vacation")

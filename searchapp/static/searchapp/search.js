@@ -51,14 +51,13 @@ form.addEventListener(
 // Menus are drawn anew with each answer: those that were open stay open.
 let open = [];
 document.addEventListener("htmx:oobBeforeSwap", (event) => {
-  if (event.target.id !== "menus") return;
-  open = [...event.target.querySelectorAll("details[open]")].map((menu) => menu.id);
+  if (event.detail.target.id !== "menus") return;
+  open = [...event.detail.target.querySelectorAll("details[open]")].map((menu) => menu.id);
 });
 document.addEventListener("htmx:oobAfterSwap", (event) => {
-  if (event.target.id !== "menus") return;
+  if (event.detail.target.id !== "menus") return;
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-  const isSet = Boolean(event.target.querySelector(".reset"));
-  document.getElementById("filters-set").hidden = !isSet;
+  document.getElementById("filters-set").hidden = !form.querySelector(".reset");
 });
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.target !== results) return;
