@@ -9,13 +9,12 @@ import numpy as np
 from benchmarks.report import Row, percentile
 from benchmarks.retrieval_corpus import HITS, Corpus
 from benchmarks.retrieval_postgres import Cluster
-from benchmarks.retrieval_rows import embeddings_copy
+from benchmarks.retrieval_rows import embeddings_copy, pages_make
 from benchmarks.retrieval_run import timed
 from embedding_engine.types import FloatArray
 
 # Of every hundred pages so many are in the collection; scattered, as if uploaded in turn.
 SHARES = (1, 5, 20, 50, 24)
-_PAGES_A_DOCUMENT = 100
 _FILTERED_QUERIES = 100
 
 
@@ -57,7 +56,7 @@ class Searchapp:
             cursor.execute("SET statement_timeout = 0")
             # The rows refer to each other rightly; checking that is not what is measured.
             cursor.execute("SET session_replication_role = replica")
-            self._pages_make(cursor)
+            pages_make(cursor, self._first_page, self.corpus.rows, self._of_hundred())
             for start, vectors in self.corpus.blocks():
                 rows = np.arange(start, start + len(vectors))
                 at = self._first_page + rows, self._collections()[rows]
@@ -66,41 +65,17 @@ class Searchapp:
 
     def _collections(self) -> np.ndarray:
         """(rows,) the collection of each row."""
-        of_hundred = np.repeat(self._all, SHARES)
-        collections: np.ndarray = of_hundred[np.arange(self.corpus.rows) % 100]
+        collections: np.ndarray = np.array(self._of_hundred())[np.arange(self.corpus.rows) % 100]
         return collections
+
+    def _of_hundred(self) -> list[int]:
+        """The collections of a hundred rows."""
+        return [int(one) for one in np.repeat(self._all, SHARES)]
 
     @property
     def _first_page(self) -> int:
         """Ids of corpora lie apart."""
         return self.corpus.rows * 10
-
-    def _pages_make(self, cursor: Any) -> None:
-        """Page of row r: first + r; its document is of the page's collection."""
-        cursor.execute(
-            "INSERT INTO searchapp_document (id, collection_id, title, filename, media_type, kind,"
-            " sha256, bytes, original, source, tags, metadata, status, error_code, error_message,"
-            " notices, created_at, updated_at)"
-            " SELECT %(first)s + n, (%(collections)s::bigint[])[1 + n %% 100], 'd' || n, 'd', '',"
-            " 'pdf', %(first)s + n, 1, '', 'benchmark', '{}', '{}', 'ready', '', '', '[]', now(),"
-            " now() FROM generate_series(0, %(documents)s - 1) AS n",
-            {
-                "first": self._first_page,
-                "documents": max(100, self.corpus.rows // _PAGES_A_DOCUMENT),
-                "collections": np.repeat(self._all, SHARES).tolist(),
-            },
-        )
-        columns = _page_columns(cursor)
-        cursor.execute(
-            f"INSERT INTO searchapp_page ({', '.join(columns)})"
-            f" SELECT {', '.join(columns.values())}"
-            " FROM generate_series(0, %(rows)s - 1) AS n",
-            {
-                "first": self._first_page,
-                "rows": self.corpus.rows,
-                "documents": max(100, self.corpus.rows // _PAGES_A_DOCUMENT),
-            },
-        )
 
     def index(self) -> None:
         """The product's own CREATE INDEX, then the statistics and the visibility map."""
@@ -187,22 +162,3 @@ class Searchapp:
     def close(self) -> None:
         """Stop the cluster."""
         self.cluster.close()
-
-
-_PAGE = {
-    "id": "%(first)s + n",
-    "document_id": "%(first)s + n %% %(documents)s",
-    "number": "1 + n / %(documents)s",
-    "step": "'done'",
-    "state": "'done'",
-}
-_BY_TYPE = {"boolean": "false", "jsonb": "'[]'", "text": "''", "character varying": "''"}
-
-
-def _page_columns(cursor: Any) -> dict[str, str]:
-    """What to write in each column that must not be null, also those of later migrations."""
-    cursor.execute(
-        "SELECT column_name, data_type FROM information_schema.columns"
-        " WHERE table_name = 'searchapp_page' AND is_nullable = 'NO'"
-    )
-    return {name: _PAGE.get(name, _BY_TYPE.get(kind, "0")) for name, kind in cursor.fetchall()}

@@ -1,8 +1,10 @@
-"""Bulk load of embeddings: binary COPY made by numpy, 20 times as fast as INSERT of literals.
+"""Bulk load for benchmarks and tests at scale: embeddings by binary COPY, and pages for them.
 
-For benchmarks and tests at scale; rows of one lane, one unit a page. Knows the columns of the
-Embedding table and nothing else.
+COPY made by numpy is 20 times as fast as INSERT of literals. Knows the tables' columns only.
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -39,6 +41,57 @@ def embeddings_copy(
     rows["vec"] = vectors.astype(np.float16)
     with cursor.copy(f"COPY {table} ({COLUMNS}) FROM STDIN (FORMAT binary)".encode()) as copy:
         copy.write(_HEADER + rows.tobytes() + _END)
+
+
+def pages_make(cursor: Any, first: int, rows: int, of_hundred: Sequence[int]) -> None:
+    """Pages `first`, `first` + 1, ... in documents of a hundred or fewer; page i belongs to the
+    collection `of_hundred[i % 100]`, scattered, as if uploaded in turn."""
+    documents = max(100, rows // 100)
+    bounds = {"first": first, "rows": rows, "documents": documents, "of_hundred": list(of_hundred)}
+    for table, values in (("document", _DOCUMENT), ("page", _PAGE)):
+        columns = _columns(cursor, f"searchapp_{table}", values)
+        count = documents if table == "document" else rows
+        cursor.execute(
+            f"INSERT INTO searchapp_{table} ({', '.join(columns)})"
+            f" SELECT {', '.join(columns.values())}"
+            f" FROM generate_series(0, {count - 1}) AS n",
+            bounds,
+        )
+
+
+_DOCUMENT = {
+    "id": "%(first)s + n",
+    "collection_id": "(%(of_hundred)s::bigint[])[1 + n %% 100]",
+    "title": "'Document ' || n",
+    "kind": "'pdf'",
+    "sha256": "%(first)s + n",
+    "status": "'ready'",
+}
+_PAGE = {
+    "id": "%(first)s + n",
+    "document_id": "%(first)s + n %% %(documents)s",
+    "number": "1 + n / %(documents)s",
+    "step": "'done'",
+    "state": "'done'",
+}
+_OTHERWISE = {
+    "boolean": "false",
+    "jsonb": "'[]'",
+    "ARRAY": "'{}'",
+    "text": "''",
+    "character varying": "''",
+    "timestamp with time zone": "now()",
+}
+
+
+def _columns(cursor: Any, table: str, values: dict[str, str]) -> dict[str, str]:
+    """What to write in each column that must not be null, also those of later migrations."""
+    cursor.execute(
+        "SELECT column_name, data_type FROM information_schema.columns"
+        " WHERE table_name = %s AND is_nullable = 'NO'",
+        [table],
+    )
+    return {name: values.get(name, _OTHERWISE.get(kind, "0")) for name, kind in cursor.fetchall()}
 
 
 _SIZES = {"index": 8, "page": 8, "collection": 8, "position": 2}

@@ -1,0 +1,165 @@
+"""The statement of a search at 100,000 pages: its plan, and its hits against exact search."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+from django.db import connection
+from pytest_django import DjangoDbBlocker
+
+from benchmarks.retrieval_rows import embeddings_copy, pages_make
+from embedding_engine.types import FloatArray
+from searchapp.indexing.hnsw import hnsw_create
+from searchapp.indexing.partitions import partition_create
+from searchapp.models import Collection, Document, Index, Page
+from searchapp.search.stages.vectors import lanes_search
+from searchapp.search.types import LaneAnswer, PageFilter, Scope
+
+pytestmark = [pytest.mark.long, pytest.mark.django_db]
+
+PAGES, FEW, FIRST = 100_000, 20_000, 10_000_000
+SHARES = (1, 5, 20, 50, 24)
+QUERIES = 20
+ALL = Scope(None)
+
+
+class Large:
+    """An index of all pages at 1536 dimensions, one of the first FEW at 768, both bulk loaded."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(5)
+        # Neighbours as texts have them: few directions, spread over all components.
+        axes = rng.standard_normal((24, 1536), dtype=np.float32)
+        self.vectors = _unit(rng.standard_normal((PAGES, 24), dtype=np.float32) @ axes)
+        self.queries = _unit(rng.standard_normal((QUERIES, 24), dtype=np.float32) @ axes)
+        named = [f"large-{share}" for share in SHARES]
+        made = Collection.objects.bulk_create(Collection(name=n, slug=n) for n in named)
+        self.collections = [collection.pk for collection in made]
+        of_hundred = np.repeat(self.collections, SHARES)
+        self.collection_of = of_hundred[np.arange(PAGES) % 100]
+        with connection.cursor() as cursor:
+            cursor.execute("SET statement_timeout = 0")
+            pages_make(cursor, FIRST, PAGES, [int(one) for one in of_hundred])
+            cursor.execute("SET statement_timeout = DEFAULT")
+        self.wide, self.narrow = self._index(1536, PAGES), self._index(768, FEW)
+
+    def _index(self, dimension: int, pages: int) -> Index:
+        index = Index.objects.create(model="large", revision="r", dimension=dimension)
+        partition_create(index)
+        with connection.cursor() as cursor:
+            cursor.execute("SET session_replication_role = replica")  # no look-up of each page
+            for start in range(0, pages, 10_000):
+                rows = np.arange(start, start + 10_000)
+                vectors = _unit(self.vectors[rows, :dimension])
+                at = FIRST + rows, self.collection_of[rows], vectors
+                embeddings_copy(cursor, index.pk, *at)  # type: ignore[arg-type]
+            cursor.execute("SET session_replication_role = DEFAULT")
+        hnsw_create(index)
+        with connection.cursor() as cursor:
+            cursor.execute(f"ANALYZE searchapp_embedding_{index.pk}")
+            cursor.execute("ANALYZE searchapp_page")
+        return index
+
+    def exact(self, query: FloatArray, dimension: int, among: np.ndarray) -> set[int]:
+        """Ids of the ten pages of the best cosines."""
+        found = _unit(self.vectors[:, :dimension]) @ query
+        return {FIRST + int(row) for row in np.argsort(-np.where(among, found, -2))[:10]}
+
+    def remove(self) -> None:
+        """As if it had not been there."""
+        with connection.cursor() as cursor:
+            for index in (self.wide, self.narrow):
+                cursor.execute(f"DROP TABLE searchapp_embedding_{index.pk}")
+            cursor.execute("SET statement_timeout = 0; SET session_replication_role = replica")
+            for model in (Page, Document):
+                cursor.execute(f"DELETE FROM {model._meta.db_table} WHERE id >= %s", [FIRST])
+            cursor.execute("SET session_replication_role = DEFAULT; RESET statement_timeout")
+        Index.objects.filter(model="large").delete()
+        Collection.objects.filter(pk__in=self.collections).delete()
+
+
+def _unit(rows: np.ndarray) -> FloatArray:
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def large(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Large]:
+    with django_db_blocker.unblock():
+        made = Large()
+    yield made
+    with django_db_blocker.unblock():
+        made.remove()
+
+
+def searched(large: Large, index: Index, scope: Scope) -> tuple[float, LaneAnswer, str]:
+    """(recall@10, the last answer, the plan of the statement that was sent for it)."""
+    sent: list[tuple[str, object]] = []
+    among = np.arange(PAGES) < (PAGES if index == large.wide else FEW)
+    if scope.collections is not None:
+        among = np.isin(large.collection_of, scope.collections)
+    elif scope.pages is not None:
+        among = np.arange(PAGES) % 100 == 7
+    right = 0
+    queries = _unit(large.queries[:, : index.dimension])
+    with connection.execute_wrapper(
+        lambda execute, sql, *rest: (sent.append((sql, rest[0])), execute(sql, *rest))[1]
+    ):
+        for query in queries:
+            answer = lanes_search(index, {"text": query}, scope, pages=10, oversampling=8)
+            found = {hit.page_id for hit in answer.hits["text"][:10]}
+            right += len(found & large.exact(query, index.dimension, among))
+    return right / (10 * QUERIES), answer, plan(*sent[-1])
+
+
+def plan(text: str, parameters: object) -> str:
+    """EXPLAIN of a message: its settings are made first, as they were then."""
+    settings, _, query = text.partition("WITH near")
+    with connection.cursor() as cursor:
+        cursor.execute(settings)
+        cursor.execute(f"EXPLAIN WITH near{query}", parameters)
+        return "\n".join(row[0] for row in cursor.fetchall())
+
+
+def scans(found: str) -> Sequence[str]:
+    """The lines of a plan that say how a table is read."""
+    return [line for line in found.split("\n") if "Scan" in line and "embedding" in line]
+
+
+def test_without_filter_the_graph_is_walked(large: Large) -> None:
+    recall, answer, found = searched(large, large.wide, ALL)
+    assert answer.method == "hnsw"
+    walk, *others = scans(found)
+    assert f"Index Scan using searchapp_embedding_{large.wide.pk}_bits_text" in walk
+    assert all(f"embedding_{large.wide.pk}_pkey" in line for line in others)
+    assert recall >= 0.97
+
+
+def test_second_index_of_another_dimension_has_its_own_graph(large: Large) -> None:
+    recall, answer, found = searched(large, large.narrow, ALL)
+    assert answer.method == "hnsw"
+    assert f"searchapp_embedding_{large.narrow.pk}_bits_text" in scans(found)[0]
+    assert f"embedding_{large.wide.pk}" not in found
+    assert recall >= 0.9
+
+
+def test_one_percent_by_page_filter_is_compared_exactly(large: Large) -> None:
+    sql = "SELECT page.id FROM searchapp_page page WHERE page.id %% 100 = %(rest)s"
+    scope = Scope(None, PageFilter(sql, {"rest": 7}, PAGES // 100))
+    recall, answer, found = searched(large, large.wide, scope)
+    assert answer.method == "exact"
+    assert "_bits_" not in found
+    assert answer.candidates["text"] == 80
+    assert recall >= 0.99
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_rights_on_a_share_of_the_pages(large: Large, place: int) -> None:
+    """1, 5, 20 and 50 %: a full list, nothing of others, and nearly all that exact search finds."""
+    scope = Scope(collections=(large.collections[place],))
+    recall, answer, found = searched(large, large.wide, scope)
+    assert answer.method == ("exact" if SHARES[place] <= 5 else "hnsw")
+    assert ("_bits_text" in found) == (answer.method == "hnsw")
+    pages = [hit.page_id - FIRST for hit in answer.hits["text"]]
+    assert len(pages) >= 10
+    assert set(large.collection_of[pages]) == {large.collections[place]}
+    assert recall >= (0.99 if answer.method == "exact" else 0.97)
