@@ -168,7 +168,8 @@ def test_bootstrap_interval_of_known_spread() -> None:
     assert bootstrap_interval(np.full(20, 0.25)) == (0.25, 0.25)
     # A mean of 400 fair coins of +-1 spreads by 1/20: 1.96 of that on each side.
     low, high = bootstrap_interval(np.array([1.0, -1.0] * 200))
-    assert (low, high) == (pytest.approx(-0.098, abs=0.01), pytest.approx(0.098, abs=0.01))
+    assert low == pytest.approx(-0.098, abs=0.01)
+    assert high == pytest.approx(0.098, abs=0.01)
 
 
 def run_of(ranks: Sequence[Sequence[int]], **setting: int) -> Run:
@@ -349,7 +350,7 @@ def test_two_indexes_side_by_side(
         questions_ask(saved_questions(), Setting(index=10**6))
 
 
-BAD_COMMANDS = (
+BAD_COMMANDS: tuple[list[str], ...] = (
     [],
     ["--saved", "."],
     ["--saved", "--setting", "oversampling=x"],

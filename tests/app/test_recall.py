@@ -30,7 +30,8 @@ D = 1536
 
 def unit(vectors: Any) -> FloatArray:
     rows = np.asarray(vectors, np.float32)
-    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+    scaled: FloatArray = rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+    return scaled
 
 
 def stored(people: People, vectors: FloatArray, units: int = 1) -> list[int]:
@@ -220,7 +221,7 @@ def test_nothing_to_measure_and_bounds(people: People) -> None:
     assert caught.value.code == "nothing_to_measure"
     for bad in ({"queries": 0}, {"limit": 1000}, {"curve": (0,)}, {"curve": (1, 99)}):
         with pytest.raises(InvalidInput):
-            recall_measure(**bad)  # type: ignore[arg-type]
+            recall_measure(**bad)
 
 
 # --- where it is shown -----------------------------------------------------------------------
