@@ -6,6 +6,7 @@ One request, one answer: whoever wants retries and several requests at a time us
 import json
 import re
 import time
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from types import TracebackType
@@ -25,6 +26,7 @@ from embedding_engine.errors import (
     ModelUnavailable,
     Unauthorized,
 )
+from embedding_engine.keypoints import Keypoints, QueryKeypoints
 from embedding_engine.remote_errors import at_places, error_of, retry_after
 from embedding_engine.remote_wire import (
     Batch,
@@ -167,6 +169,15 @@ class EmbedClient:
             return Reading(text=answer["text"], words=words)
         except (KeyError, TypeError) as error:
             raise EngineUnavailable("the server's answer is no reading") from error
+
+    def keypoints(self, content: bytes) -> QueryKeypoints:
+        """What one encoded image looks like; only our own server offers it."""
+        answer = json_object(self._send("POST", "/v1/keypoints", content))
+        try:
+            points = Keypoints.from_bytes(b64decode(answer["points"]))
+            return QueryKeypoints(points, tuple(map(int, answer["words"])))
+        except (KeyError, TypeError, ValueError) as error:
+            raise EngineUnavailable("the server's answer is no keypoints") from error
 
     def models(self, *, timeout: float | None = None) -> list[dict[str, Any]]:
         """What a server of ours says of its models: name, dimensions, lanes, ..."""

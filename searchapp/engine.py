@@ -15,7 +15,9 @@ from django.conf import settings
 
 from embedding_engine import api as embed_api
 from embedding_engine import errors as engine_errors
+from embedding_engine import keypoints
 from embedding_engine.answers import error_answer, failure_answer
+from embedding_engine.keypoints import Keypoints, QueryKeypoints, likeness
 from embedding_engine.passages import split_passages
 from embedding_engine.registry import ModelSpec, model_spec
 from embedding_engine.remote import EmbedClient
@@ -44,15 +46,18 @@ __all__ = [
     "MAX_BODY_BYTES",
     "FloatArray",
     "ImagePart",
+    "Keypoints",
     "ModelSource",
     "ModelSpec",
     "Part",
+    "QueryKeypoints",
     "Reading",
     "TextPart",
     "VectorSpace",
     "WireAnswer",
     "embed_api",
     "error_answer",
+    "likeness",
 ]
 
 # Seconds: a probe is asked by load balancers, a query by a person who waits, the rest by workers.
@@ -301,6 +306,27 @@ def _read_urgently(image: bytes) -> str:
         if _is_inprocess():
             return reading.read(image, urgent=True).text
         return _client(_WORK_S).read(image).text
+    except engine_errors.EngineError as error:
+        raise _translated(error) from error
+
+
+def page_keypoints(image: bytes) -> Keypoints:
+    """What a page's picture looks like, made in this process. Raises InvalidInput."""
+    try:
+        return keypoints.page_keypoints(image)
+    except engine_errors.EngineError as error:
+        raise _translated(error) from error
+
+
+def query_keypoints(image: bytes) -> QueryKeypoints:
+    """What a picture that is looked for looks like; made where the model is, as it is read there.
+
+    Raises as `embed_documents`.
+    """
+    try:
+        if _is_inprocess():
+            return keypoints.query_keypoints(image)
+        return _client(_QUERY_S).keypoints(image)
     except engine_errors.EngineError as error:
         raise _translated(error) from error
 

@@ -6,7 +6,7 @@ call them in loops. Files are written before rows, so that a row never points to
 
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from django.conf import settings
@@ -15,9 +15,9 @@ from django.core.files.storage import default_storage
 from django.db import IntegrityError
 
 from searchapp import engine, jobs, storage
-from searchapp.errors import RenderFailed, SearchappError, unexpected
+from searchapp.errors import NotFound, RenderFailed, SearchappError, unexpected
 from searchapp.languages import language_get
-from searchapp.models import Document, Job, Page
+from searchapp.models import Document, Job, Page, PageKeypoints
 from searchapp.models.lexical import page_search_vector
 from searchapp.rendering.formats import FORMATS
 from searchapp.rendering.sandbox import render
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 # A wake-up each so many stored pages: embedding starts while the rest is still rendered.
 _WAKE_EVERY = 8
+_BACKFILL_PAGES = 100
 
 
 class ClaimLost(Exception):
@@ -114,13 +115,66 @@ def _page_store(document: Document, rendered: RenderedPage) -> None:
         error_message=rendered.error_message,
         language=language_get(f"{rendered.text}\n{rendered.notes}"),
     )
+    points = engine.Keypoints.none()
     if rendered.error_code:
         page.state = Page.State.FAILED
     else:
+        points = _keypoints(rendered.image.read_bytes()) if rendered.image else points
         _pictures_store(page, rendered)
         needs_reading = settings.OCR and not rendered.has_text_layer
         page.step = Page.Step.READ if needs_reading else Page.Step.EMBED
     _page_insert(document, page)
+    if page.image:
+        stored = document.pages.filter(number=page.number).values_list("pk", flat=True)
+        _keypoints_insert(document.collection_id, dict.fromkeys(stored, points))
+
+
+def _keypoints(picture: bytes) -> engine.Keypoints:
+    """None where the picture cannot be used: it is a page all the same."""
+    try:
+        return engine.page_keypoints(picture)
+    except SearchappError as error:
+        logger.warning("no keypoints: %s", error)
+        return engine.Keypoints.none()
+
+
+def _keypoints_insert(collection_id: int, points: Mapping[int, engine.Keypoints]) -> None:
+    """By page id. Pages that have some keep them."""
+    rows = [
+        PageKeypoints(
+            page_id=page_id, collection_id=collection_id, words=one.words, points=one.to_bytes()
+        )
+        for page_id, one in points.items()
+    ]
+    try:
+        PageKeypoints.objects.bulk_create(rows, ignore_conflicts=True)
+    except IntegrityError as error:  # the document was deleted meanwhile
+        raise ClaimLost from error
+
+
+def keypoints_backfill(report: Callable[[str], object]) -> int:
+    """Keypoints of pages that were rendered before there were any; how many pages got some.
+
+    Safe to stop, to run again, and beside searches and uploads; several runs share the work badly.
+    """
+    lacking = Page.objects.exclude(image="").filter(keypoints=None).order_by("pk")
+    total, done, last = lacking.count(), 0, 0
+    while batch := lacking.filter(pk__gt=last).select_related("document")[:_BACKFILL_PAGES]:
+        for page in batch:
+            done, last = done + _keypoints_fill(page), page.pk
+        report(f"{done} of {total} pages")
+    return done
+
+
+def _keypoints_fill(page: Page) -> bool:
+    """False when the page is gone, or its picture."""
+    try:
+        points = _keypoints(storage.file_read(page.image))
+        _keypoints_insert(page.document.collection_id, {page.pk: points})
+    except (NotFound, ClaimLost) as error:
+        logger.warning("page %s: %s", page, error)
+        return False
+    return True
 
 
 def _pictures_store(page: Page, rendered: RenderedPage) -> None:

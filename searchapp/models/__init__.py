@@ -6,6 +6,7 @@ from searchapp.models.indexes import Embedding, Index, PendingPage
 from searchapp.models.judgements import JudgedQuery, Judgement
 from searchapp.models.keys import ApiKey, SigninLink
 from searchapp.models.measurements import Measurement
+from searchapp.models.pictures import PageKeypoints
 
 __all__ = [
     "ApiKey",
@@ -19,6 +20,7 @@ __all__ = [
     "Measurement",
     "Membership",
     "Page",
+    "PageKeypoints",
     "PendingPage",
     "SigninLink",
 ]
