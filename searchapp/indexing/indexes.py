@@ -87,20 +87,23 @@ def index_create(space: engine.VectorSpace, *, state: str = Index.State.BUILDING
     return index
 
 
-def index_build(space: engine.VectorSpace) -> Index:
+def index_build(space: engine.VectorSpace, *, is_new: bool = False) -> Index:
     """The index of that model and dimension, building: a new one, or the one that was begun.
 
-    One that was retired and kept is caught up. Raises InvalidInput `index_active` for the active
-    one's own.
+    One that was retired and kept is caught up. `is_new`: another one in any case, after an upgrade
+    that cuts pages in another way. Raises InvalidInput `index_active` when only the active one is.
     """
-    found = Index.objects.filter(
+    same = Index.objects.filter(
         model=space.spec.name, revision=space.spec.revision, dimension=space.dimension
-    ).first()
-    if found is None:
+    )
+    found = same.exclude(state=Index.State.ACTIVE).order_by("state", "-pk").first()
+    if is_new or not same.exists():
         found = index_create(space)
-    elif found.state == Index.State.ACTIVE:
+    elif found is None:
         raise InvalidInput(
-            "index_active", f"{found} is the active index: there is nothing to build."
+            "index_active",
+            f"{space.spec.identity} {space.dimension} is the active index: there is nothing to "
+            "build. After an upgrade that cuts pages in another way: --again.",
         )
     index_resume(found)
     return found

@@ -19,8 +19,9 @@ from searchapp import engine, indexing, jobs, library
 from searchapp.access import SYSTEM, Actor
 from searchapp.environment import PROJECT_DIR
 from searchapp.errors import InvalidInput, NotFound, Unavailable
-from searchapp.indexing import building, embedding, pending
+from searchapp.indexing import pending
 from searchapp.indexing.hnsw import hnsw_lacks
+from searchapp.indexing.vectors import pages_embed
 from searchapp.models import Document, Embedding, Index, Page, PendingPage
 from searchapp.models.indexes import index_active
 from searchapp.search.query import text_query
@@ -94,6 +95,16 @@ def test_another_dimension_of_the_same_model(report: Document) -> None:
         assert cursor.fetchall() == [(512, 512)]
 
 
+def test_the_same_model_again_when_pages_are_cut_in_another_way(report: Document) -> None:
+    live, space = index_active(), index_active().space
+    again = complete(indexing.index_build(space, is_new=True))
+    indexing.index_activate(again)
+    assert (again.pk != live.pk, again.space) == (True, space)
+    assert pages_of(again) == pages_of(live)
+    assert asked() == (again.pk, 1)
+    assert indexing.index_build(space) == live  # to be caught up, for going back
+
+
 def test_uploads_during_a_build_land_in_both(people: People, report: Document) -> None:
     live, index = index_active(), build()
     assert indexing.build_next()
@@ -123,7 +134,7 @@ def test_a_page_that_was_embedded_for_the_index_before_a_switch_is_embedded_agai
     people: People, report: Document, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The switch comes between the model's answer and the write."""
-    index, embed = complete(build()), embedding.pages_embed
+    index, embed = complete(build()), pages_embed
 
     def switching(pages: list[Page], space: engine.VectorSpace) -> object:
         found = embed(pages, space)
@@ -131,7 +142,7 @@ def test_a_page_that_was_embedded_for_the_index_before_a_switch_is_embedded_agai
             indexing.index_activate(index)
         return found
 
-    monkeypatch.setattr(embedding, "pages_embed", switching)
+    monkeypatch.setattr("searchapp.indexing.embedding.pages_embed", switching)
     document = ingested(people, pdf_make(["Between two models."]), "between.pdf")
     assert document.status == "ready"
     assert index_active() == index
@@ -207,13 +218,13 @@ def test_what_a_dead_worker_held_is_free_again(report: Document) -> None:
 def test_a_claim_that_was_lost_writes_nothing(
     report: Document, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    index, embed = build(), building.pages_embed
+    index, embed = build(), pages_embed
 
     def robbed(pages: list[Page], space: engine.VectorSpace) -> object:
         PendingPage.objects.update(worker="another:1")
         return embed(pages, space)
 
-    monkeypatch.setattr(building, "pages_embed", robbed)
+    monkeypatch.setattr("searchapp.indexing.building.pages_embed", robbed)
     indexing.build_next()
     assert not pages_of(index)
     assert PendingPage.objects.count() == 3
@@ -243,7 +254,7 @@ def test_a_deleted_document_is_gone_from_all(people: People, report: Document) -
     index = build()
     indexing.build_next()
     ingested(people, pdf_make(["other"]), "other.pdf")
-    PendingPage.objects.create(index=index, page=report.pages.first())
+    PendingPage.objects.create(index=index, page=report.pages.get(number=1))
     library.document_delete(actor=Actor.from_user(people.alice), document=report)
     assert PendingPage.objects.count() == 0
     assert pages_of(index) == pages_of(index_active()) == all_pages()
@@ -394,7 +405,7 @@ def test_the_rate_of_a_build_tells_when_it_ends(
 ) -> None:
     copies(report, 40)
     index = build()
-    monkeypatch.setattr(building, "_SAMPLE", building.timedelta(0))
+    monkeypatch.setattr("searchapp.indexing.building._SAMPLE", timedelta(0))
     assert indexing.index_progress(index).seconds_left is None
     indexing.build_next()
     indexing.build_next()

@@ -21,7 +21,7 @@ from tests.stack import stack_running
 pytestmark = [pytest.mark.stack, pytest.mark.long]
 
 SUBJECTS = (Subject("star", "red"), Subject("pie chart", "green"), Subject("moon", "yellow", 2))
-MORE = (Subject("heart", "blue"), Subject("tree", "green"))
+MORE = (Subject("triangle", "blue", 3), Subject("table", "red"))
 Ranking = tuple[tuple[int, float], ...]
 
 
@@ -110,7 +110,7 @@ def test_a_switch_there_and_back_under_constant_load(tmp_path: Path) -> None:
         assert client.wait(later.json()["id"])["status"] == "ready"
         assert "3 of 5" in command(stack, "index", "list")
         command(stack, "index", "activate", str(new))
-        assert client.search(caption(MORE[0]))[0]["page"]["document_id"] == later.json()["id"]
+        assert client.search(caption(MORE[0]))[0]["page"]["document"]["id"] == later.json()["id"]
         dropped = command(stack, "index", "retire", str(old), "--drop")
         assert "Dropped: builtin" in dropped
         stack.kill("engine")

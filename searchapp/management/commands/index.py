@@ -50,6 +50,7 @@ class Command(BaseCommand):
         build.add_argument("--revision", help="commit or tag on the hub")
         build.add_argument("--dimension", type=int, help="else EMBEDDING_DIMENSION or its own")
         build.add_argument("--local", action="store_true", help="load it here, not EMBEDDING_URL")
+        build.add_argument("--again", action="store_true", help="a second index of this model")
         build.add_argument("--no-wait", action="store_true", help="leave it to the workers")
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
@@ -95,7 +96,7 @@ class Command(BaseCommand):
     def _build(self, options: dict[str, Any]) -> None:
         source = _source(options)
         space = indexing.space_get(source, options["dimension"], wait_s=_LOAD_S)
-        index = indexing.index_build(space)
+        index = indexing.index_build(space, is_new=options["again"])
         self.stdout.write(f"Building index {index.pk}: {index}")
         if options["no_wait"]:
             return
