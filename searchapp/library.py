@@ -13,6 +13,7 @@ from searchapp.access import Actor
 from searchapp.errors import InvalidInput
 from searchapp.languages import UNKNOWN, language_get
 from searchapp.models import Collection, Document, Job, Membership, Page
+from searchapp.models.lexical import page_search_vector
 from searchapp.models.storable import is_storable, require_storable
 
 # --- collections -----------------------------------------------------------------------------
@@ -166,6 +167,28 @@ def languages_set(batch: int = 500) -> int:
             page.language = language_get(f"{page.text}\n{page.notes}")
         found += Page.objects.bulk_update([p for p in pages if p.language], ["language"])
     return found
+
+
+def words_renew(batch: int = 500) -> int:
+    """Index the words of all pages anew; how many there were. In batches, each committed.
+
+    Needed once after an upgrade that finds words in another way (`lexical_text`).
+    """
+    renewed = last = 0
+    pages = Page.objects.select_related("document").order_by("pk")
+    fields = ("text", "notes", "document__title", "document__filename")
+    while rows := list(pages.filter(pk__gt=last).only(*fields)[:batch]):
+        last = rows[-1].pk
+        with transaction.atomic():
+            for page in rows:
+                vector = page_search_vector(
+                    title=page.document.title,
+                    filename=page.document.filename,
+                    text=page.text,
+                    notes=page.notes,
+                )
+                renewed += Page.objects.filter(pk=page.pk).update(search=vector)
+    return renewed
 
 
 def demo_remove() -> int:

@@ -1,12 +1,18 @@
-"""Words for full text: every page fits into a tsvector, whatever its script."""
+"""Words for full text: every page fits into a tsvector, and what its words find, in which order."""
 
+import math
 import random
 
 import pytest
 from django.db import connection
 
+from searchapp import library
+from searchapp.models import Page
 from searchapp.models.lexical import MAX_BYTES, lexical_text, page_search_vector
-from tests.app.conftest import People, ingested, pdf_make
+from searchapp.search.stages import frequencies, lexical
+from searchapp.search.stages.lexical import lexical_search
+from searchapp.search.types import PageFilter, Scope
+from tests.app.conftest import People, ingested, pdf_make, upload
 
 pytestmark = pytest.mark.django_db
 
@@ -86,3 +92,105 @@ def test_words_are_spelled_out(text: str, words: str) -> None:
 def test_long_runs_are_read_in_time() -> None:
     assert lexical_text("a-" * 50_000).startswith("a a ")
     assert len(lexical_text("1-" * 50_000).split()) == 50_000
+
+
+def pages_write(people: People, texts: list[str]) -> list[int]:
+    """A page for each text, searchable by its words."""
+    document = upload(people, b"%PDF-1.4 ", "manual.pdf", title="Manual")
+    pages = Page.objects.bulk_create(
+        Page(document=document, number=number, text=text, step=Page.Step.DONE)
+        for number, text in enumerate(texts, start=1)
+    )
+    for page in pages:
+        vector = page_search_vector(title="", filename="", text=page.text, notes="")
+        Page.objects.filter(pk=page.pk).update(search=vector)
+    return [page.pk for page in pages]
+
+
+def shares(text: str, scope: Scope | None = None, pages: int = 5) -> list[tuple[int, float]]:
+    found = lexical_search(text, scope or Scope(None), pages=pages)
+    return [(hit.page_id, round(hit.share, 3)) for hit in found]
+
+
+TOKENS = ("ERR_CONN-42/7", "v2.3.1", "§12a", "Müller-Lüdenscheidt", "1,234.56", "AB-1234", "数据库")
+
+
+@pytest.mark.parametrize(
+    ("asked", "place"),
+    [(token, place) for place, token in enumerate(TOKENS)]
+    + [("1.234,56", 4), ("AB1234", 5), ("ab 1234", 5), ("muller ludenscheidt", 3), ("12A", 2)],
+)
+def test_an_exact_token_is_found_first(people: People, asked: str, place: int) -> None:
+    parts = ["err 42", "v2 13", "12 a", "Müller", "1 234", "ab 12345", "数 据"]
+    noise = [f"the page {n} shows {parts[n % 7]} of a valve" for n in range(70)]
+    ids = pages_write(people, [*noise, *(f"see [{token}] there" for token in TOKENS)])
+    best = shares(f"what does {asked} mean for the page")
+    assert best[0][0] == ids[len(noise) + place]
+    assert len(best) == 1 or best[0][1] > best[1][1]
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is rare and what is looked at, on the scale of a small test."""
+    monkeypatch.setattr(frequencies, "COUNTED", 5)
+    monkeypatch.setattr(lexical, "COUNTED", 5)
+    monkeypatch.setattr(lexical, "_LEAST_RANKED", 4)
+
+
+@pytest.mark.usefixtures("few")
+def test_of_common_words_those_pages_come_first_that_hold_most(people: People) -> None:
+    """More pages than are looked at hold each word; the one with all of them stands last."""
+    single = [f"{word} {n}" for n in range(20) for word in ("pump", "valve", "motor")]
+    ids = pages_write(
+        people, [*single, *["nothing here"] * 140, "pump valve", "motor with a pump and a valve"]
+    )
+    best = shares("pump valve motor", pages=2)
+    assert [page for page, _ in best] == [ids[-1], ids[-2]]
+    assert best[0][1] == 1.0
+
+
+@pytest.mark.usefixtures("few")
+def test_a_rare_word_is_found_among_common_ones(people: People) -> None:
+    single = [f"{word} {n}" for n in range(20) for word in ("pump", "valve")]
+    ids = pages_write(people, [*single, *["nothing here"] * 100, "xj77 alone"])
+    best = shares("pump valve xj77", pages=3)
+    assert best[0][0] == ids[-1]
+    assert len(best) == 3
+
+
+@pytest.mark.usefixtures("few")
+def test_only_pages_in_scope_are_found(people: People) -> None:
+    ids = pages_write(people, [*(["pump"] * 30), *(["nothing"] * 90), "pump last"])
+    wanted = ids[-1]
+    sql = "SELECT page.id FROM searchapp_page page WHERE page.id = %(wanted)s"
+    assert shares(
+        "pump", Scope((people.collection.pk,), PageFilter(sql, {"wanted": wanted}, 1))
+    ) == [(wanted, 1.0)]
+    assert shares("pump", Scope((people.collection.pk + 1,))) == []
+    assert shares("pump", Scope(())) == []
+
+
+def test_shares_are_those_of_an_exact_computation(people: People) -> None:
+    chooser = random.Random(3)
+    vocabulary = [f"word{n}x" for n in range(60)]
+    texts = [" ".join(chooser.choices(vocabulary, k=8)) for _ in range(200)]
+    ids = pages_write(people, texts)
+    held = [set(text.split()) for text in texts]
+    for _ in range(10):
+        asked = chooser.sample(vocabulary, 4)
+        idf = {w: math.log(1 + 200 / (1 + sum(w in words for words in held))) for w in asked}
+        mass = sum(idf.values())
+        exact = {
+            i: sum(idf[w] for w in asked if w in words) for i, words in zip(ids, held, strict=True)
+        }
+        best = sorted(exact, key=lambda i: (-exact[i], i))[:10]
+        assert shares(" ".join(asked), pages=10) == [(i, round(exact[i] / mass, 3)) for i in best]
+
+
+def test_pages_of_an_earlier_version_are_indexed_anew(people: People) -> None:
+    ids = pages_write(people, ["Müller AB-1234", "other", "more"])
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE searchapp_page SET search = to_tsvector('english', text)")
+    assert shares("muller ab1234") == []
+    assert library.words_renew(batch=2) == 3
+    assert shares("muller ab1234 manual")[0] == (ids[0], 1.0)

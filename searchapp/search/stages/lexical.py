@@ -1,79 +1,121 @@
 """Pages by their words: the share of the query's information that a page holds.
 
-Each word weighs its inverse document frequency, idf = ln(1 + N / (1 + n)) (Robertson and Sparck
-Jones 1976, smoothed); a page's share is the weight of the words it holds by the weight of all,
-0..1. Unlike a rank it means the same for every query: 1 says that every word stands on the page.
+Each word weighs its inverse document frequency; a page's share is the weight of the words it holds
+by the weight of all, 0..1. Unlike a rank it means the same for every query: 1 says that every word
+stands on the page.
+
+What is looked at is bounded, however many pages there are: candidates are all pages with a word
+that is rare, and some with several of the common ones, those with most of them first.
 """
 
-import math
+from collections.abc import Sequence
 from typing import Any
 
-from django.db import connection
-
-from searchapp.models.lexical import CONFIG, lexical_words
+from searchapp.models.lexical import lexical_words
+from searchapp.search.stages.frequencies import COUNTED, Word, words_get
+from searchapp.search.stages.statement import Statement, statement_run
 from searchapp.search.types import LexicalHit, Scope
 
 MAX_WORDS = 32
 # Words on more pages than this carry next to nothing and cost the most to look up.
 _COMMON = 0.3
+# Of the common words, how many a page must have together to become a candidate, at most.
+_TOGETHER = 4
+_LEAST_RANKED = 100
 
-# All pages: the planner's count, exact while the table is small and was perhaps never analysed.
-_COUNTS = """
-SELECT w, (SELECT count(*) FROM searchapp_page WHERE search @@ plainto_tsquery(%(config)s, w)),
-    CASE WHEN reltuples < 10000 THEN (SELECT count(*) FROM searchapp_page) ELSE reltuples END
-FROM unnest(%(words)s::text[]) AS w, pg_class
-WHERE relname = 'searchapp_page' AND numnode(plainto_tsquery(%(config)s, w)) > 0
-"""
+# A scalar subselect is asked of each page that the words find; a join might begin elsewhere.
+_IN_COLLECTIONS = """ AND (
+    SELECT collection_id FROM searchapp_document WHERE id = page.document_id
+) = ANY(%(collections)s)"""
 
+_PAGES = """(SELECT page.id, {weight}::float8 AS weight FROM searchapp_page page
+WHERE page.search @@ %({name})s::tsquery AND page.step = 'done' {where} LIMIT {limit})"""
+
+# Shares of the best by their candidates' words; `strip` unpacks a page's words once for all tests.
 _SHARES = """
-SELECT page.id, sum(word.weight) AS share, array_agg(word.word)
-FROM unnest(%(words)s::text[], %(weights)s::float8[]) AS word (word, weight)
-JOIN searchapp_page page ON page.search @@ plainto_tsquery(%(config)s, word.word)
-{join} WHERE page.step = 'done' {where}
-GROUP BY page.id ORDER BY share DESC, page.id LIMIT %(pages)s
+WITH best AS MATERIALIZED (
+    SELECT page.id, strip(page.search) AS search
+    FROM (
+        SELECT id FROM ({candidates}) AS candidate
+        GROUP BY id ORDER BY sum(weight) DESC, id LIMIT {ranked}
+    ) AS candidate JOIN searchapp_page page USING (id)
+), held AS MATERIALIZED (
+    SELECT id, array_remove(ARRAY[{held}], NULL) AS words FROM best
+)
+SELECT id, (SELECT sum(weight) FROM unnest(%(weights)s::float8[]) WITH ORDINALITY AS w (weight, n)
+            WHERE n - 1 = ANY(words)) AS share, words
+FROM held ORDER BY share DESC, id LIMIT {pages}
 """
 
 
 def lexical_search(text: str, scope: Scope, *, pages: int) -> list[LexicalHit]:
-    """The `pages` pages that hold most of the query's words; none for a query without words."""
-    words = lexical_words(text)[:MAX_WORDS]
-    if not words or scope.is_empty:
+    """The `pages` pages that hold most of the query's words; none for a query without words.
+
+    Raises Unavailable `search_timeout`.
+    """
+    asked = lexical_words(text)[:MAX_WORDS]
+    if not asked or scope.is_empty:
         return []
-    with connection.cursor() as cursor:
-        cursor.execute(_COUNTS, {"words": words, "config": CONFIG})
-        weights = _weights(cursor.fetchall())
-        if not weights:
-            return []
-        sql, parameters = _shares(weights, scope, pages)
-        cursor.execute(sql, parameters)
-        rows = cursor.fetchall()
-    return [LexicalHit(row[0], float(row[1]), tuple(row[2])) for row in rows]
+    words = words_get(asked)
+    mass = sum(word.idf for word in words)
+    sought = [word for word in words if 0 < word.pages <= max(10, _COMMON * word.total)]
+    if not sought:
+        return []
+    weights = [word.idf / mass for word in sought]
+    return [
+        LexicalHit(row[0], float(row[1]), tuple(sought[place].text for place in row[2]))
+        for row in statement_run(_statement(sought, weights, scope, pages))
+    ]
 
 
-def _weights(rows: list[tuple[str, int, float]]) -> dict[str, float]:
-    """Each word's part of the query's idf mass; very common words are left out of the look-up."""
-    idf = {word: math.log(1 + total / (1 + count)) for word, count, total in rows}
-    mass = sum(idf.values()) or 1.0
-    return {
-        word: idf[word] / mass
-        for word, count, total in rows
-        if 0 < count <= max(10, _COMMON * total)
-    }
+def _statement(
+    words: Sequence[Word], weights: Sequence[float], scope: Scope, pages: int
+) -> Statement:
+    ranked = max(_LEAST_RANKED, 2 * pages)
+    where, parameters = _bounds(scope)
+    candidates, lookups = _candidates(words, weights, where, ranked)
+    held = (f"CASE WHEN search @@ %(word_{n})s::tsquery THEN {n} END" for n in range(len(words)))
+    sql = _SHARES.format(candidates=candidates, held=", ".join(held), ranked=ranked, pages=pages)
+    parameters |= {f"word_{n}": word.lookup for n, word in enumerate(words)}
+    parameters |= {**lookups, "weights": list(weights)}
+    return Statement({"enable_seqscan": "off"}, sql, parameters)
 
 
-def _shares(weights: dict[str, float], scope: Scope, pages: int) -> tuple[str, dict[str, Any]]:
-    parameters: dict[str, Any] = {
-        "words": list(weights),
-        "weights": list(weights.values()),
-        "config": CONFIG,
-        "pages": pages,
-    }
-    join = where = ""
+def _bounds(scope: Scope) -> tuple[str, dict[str, Any]]:
+    where, parameters = "", dict[str, Any]()
     if scope.collections is not None:
-        join = "JOIN searchapp_document document ON document.id = page.document_id"
-        where += " AND document.collection_id = ANY(%(collections)s)"
+        where += _IN_COLLECTIONS
         parameters["collections"] = list(scope.collections)
     if scope.pages is not None:
         where += f" AND page.id IN ({scope.pages.sql})"
         parameters |= scope.pages.parameters
-    return _SHARES.format(join=join, where=where), parameters
+    return where, parameters
+
+
+def _candidates(
+    words: Sequence[Word], weights: Sequence[float], where: str, ranked: int
+) -> tuple[str, dict[str, str]]:
+    """SQL of the candidates with what they surely hold, and its lookups by parameter name."""
+    order = sorted(range(len(words)), key=lambda place: words[place].pages)
+    rare = [(place,) for place in order if words[place].pages < COUNTED]
+    common = [place for place in order if words[place].pages >= COUNTED][:_TOGETHER]
+    together = [tuple(common[:count]) for count in range(len(common), 0, -1)]
+    parts: list[str] = []
+    lookups: dict[str, str] = {}
+    for group in (*rare, *together):
+        name = f"group_{len(lookups)}"
+        lookups[name] = " & ".join(words[place].lookup for place in group)
+        parts.append(
+            _PAGES.format(
+                name=name,
+                weight=sum(weights[place] for place in group),
+                where=where,
+                limit=COUNTED if len(lookups) <= len(rare) else ranked,
+            )
+        )
+    branches = parts[: len(rare)]
+    if together:
+        # Those after it are not looked up once enough pages are found.
+        steps = " UNION ALL ".join(parts[len(rare) :])
+        branches.append(f"(SELECT * FROM ({steps}) AS together LIMIT {ranked})")  # noqa: S608
+    return " UNION ALL ".join(branches), lookups

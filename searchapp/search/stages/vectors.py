@@ -7,17 +7,13 @@ and those named, then gets its best cosine in every lane, also in those that are
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
-from django.db import OperationalError, connection
-from psycopg.errors import QueryCanceled
-
 from searchapp.engine import FloatArray
-from searchapp.errors import Unavailable
 from searchapp.models import Embedding, Index
 from searchapp.models.literals import bits_literal, vector_literal
 from searchapp.search.stages.estimate import rows_estimate
+from searchapp.search.stages.statement import Statement, statement_run
 from searchapp.search.types import LaneAnswer, LaneHit, Scope
 
 Method = Literal["hnsw", "exact"]
@@ -29,11 +25,8 @@ MAX_CANDIDATES = 20_000
 _LEAST_CANDIDATES = 40
 # Of a page's units in a lane, those whose floats are read: nearest by Hamming distance first.
 UNITS = 3
-_TIMEOUT_MS = 5_000
 
 _SETTINGS: dict[str, object] = {
-    "statement_timeout": _TIMEOUT_MS,
-    "jit": "off",
     "hnsw.iterative_scan": "strict_order",
     "hnsw.max_scan_tuples": 20_000,
 }
@@ -88,21 +81,6 @@ _PASSES = """ AND (
 )"""
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """What is sent: settings of this transaction only, the query, its parameters."""
-
-    settings: Mapping[str, object]
-    sql: str
-    parameters: Mapping[str, Any]
-
-    @property
-    def text(self) -> str:
-        """Settings and query as one message, so one round trip and one transaction."""
-        settings = (f"SET LOCAL {name} = {value};" for name, value in self.settings.items())
-        return " ".join(settings) + self.sql
-
-
 def lanes_search(
     index: Index,
     vectors: Mapping[str, FloatArray],
@@ -128,7 +106,7 @@ def lanes_search(
         statement = lanes_statement(
             index, vectors, scope, pages=pages, candidates=candidates, method=method, named=named
         )
-        answer, distinct = _answer(vectors, _run(statement), method)
+        answer, distinct = _answer(vectors, statement_run(statement), method)
         short = [lane for lane in _searched(vectors) if distinct[lane] < pages]
         if not short:
             return answer
@@ -226,21 +204,6 @@ def _where(scope: Scope, method: Method) -> str:
     elif scope.pages is not None:
         clauses += _PASSES.format(pages=scope.pages.sql)
     return clauses
-
-
-def _run(statement: Statement) -> list[tuple[Any, ...]]:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(statement.text, statement.parameters)
-            while cursor.description is None:
-                cursor.nextset()
-            return list(cursor.fetchall())
-    except OperationalError as error:
-        if isinstance(error.__cause__, QueryCanceled):
-            raise Unavailable(
-                "search_timeout", "The search took too long; narrow it, or try again."
-            ) from error
-        raise
 
 
 def _answer(
