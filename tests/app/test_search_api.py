@@ -13,7 +13,7 @@ from searchapp.search.types import Answer
 from tests.app.conftest import People, ingested, pdf_make, png_make, upload
 from tests.app.test_api import Api
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 TEXTS = (
     "Turbine blades are inspected every spring because of the salt.",
