@@ -50,6 +50,12 @@ def asked_get(query: Query, required: Wording, space: VectorSpace) -> Asked:
     )
 
 
+def pictures_asked(query: Query) -> list[bytes]:
+    """The pictures that pages may show; none when they have no weight."""
+    parts = () if query.image_weight == 0 else query.parts
+    return [part.content for part in parts if isinstance(part, engine.ImagePart)]
+
+
 def _plain(part: engine.Part) -> engine.Part:
     if isinstance(part, engine.ImagePart):
         return part

@@ -12,7 +12,7 @@ from searchapp.access import Actor
 from searchapp.errors import Unavailable
 from searchapp.models import Index
 from searchapp.models.indexes import index_active
-from searchapp.search.asked import asked_get, asked_vector, required_get, words_text
+from searchapp.search.asked import asked_get, asked_vector, pictures_asked, required_get, words_text
 from searchapp.search.checks import query_check
 from searchapp.search.examples import examples_get, feedback
 from searchapp.search.hits import hits_get
@@ -21,6 +21,7 @@ from searchapp.search.scope import scope_get
 from searchapp.search.stages.background import background_get
 from searchapp.search.stages.fuse import fuse
 from searchapp.search.stages.lexical import lexical_search
+from searchapp.search.stages.pictures import pictures_search
 from searchapp.search.stages.vectors import lanes_scored, lanes_search
 from searchapp.search.syntax import condition
 from searchapp.search.types import Answer, Stage
@@ -74,6 +75,9 @@ def _search(actor: Actor, query: Query, index: Index, clock: _Clock) -> Answer:
     with clock.stage("words") as count:
         lexical = lexical_search(words_text(asked, weight), scope, pages=pages)
         count(len(lexical))
+    with clock.stage("pictures") as count:
+        shows = pictures_search(pictures_asked(query), scope, pages=pages)
+        count(len(shows))
     with clock.stage("prefilter + rerank") as count:
         found = lanes_search(
             index,
@@ -81,13 +85,13 @@ def _search(actor: Actor, query: Query, index: Index, clock: _Clock) -> Answer:
             scope,
             pages=pages,
             oversampling=query.oversampling,
-            named=[hit.page_id for hit in lexical],
+            named=[*(hit.page_id for hit in lexical), *(hit.page_id for hit in shows)],
         )
         count(sum(found.candidates.values()))
     with clock.stage("background"):
         background = background_get(index, "page" if asked.pictures or query.like else "words")
     with clock.stage("fuse") as count:
-        fused = fuse(found.hits, lexical, background)
+        fused = fuse(found.hits, lexical, background, shows)
         examples = {*query.like, *query.unlike}
         ranked = [page for page in fused if page.page_id not in examples]
         count(len(ranked))

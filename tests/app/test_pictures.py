@@ -12,12 +12,13 @@ from PIL import Image
 from pytest_django import Settings
 from reportlab.pdfgen.canvas import Canvas
 
-from searchapp import ingest, library, storage
+from searchapp import engine, ingest, library, storage
 from searchapp.access import SYSTEM, Actor
 from searchapp.errors import InvalidInput
 from searchapp.models import Document, Page, PageKeypoints
-from searchapp.search.query import Filters
+from searchapp.search.query import Filters, Query
 from searchapp.search.scope import scope_get
+from searchapp.search.search import search_pages
 from searchapp.search.stages.pictures import pictures_search
 from searchapp.search.types import PictureHit, Scope
 from tests.app.conftest import People, ingested
@@ -177,3 +178,16 @@ def test_a_broken_or_lost_page_picture_is_no_obstacle(deck: Document) -> None:
     assert PageKeypoints.objects.get(page=broken).words == []
     assert not PageKeypoints.objects.filter(page=lost).exists()
     assert PageKeypoints.objects.get(page=whole).words
+
+
+def test_search_puts_the_page_that_shows_the_picture_first(people: People, deck: Document) -> None:
+    """No words on the crop, and a model that only reads."""
+    page = deck.pages.get(number=3)
+    crop = crop_make(picture(page), 3)
+    bob = Actor.from_user(people.bob)
+    answer = search_pages(actor=bob, query=Query(parts=(engine.ImagePart(crop),)))
+    assert answer.hits[0].page.pk == page.pk
+    assert "picture" in answer.hits[0].reasons
+    parts = (engine.TextPart("twins"), engine.ImagePart(crop))
+    unseen = search_pages(actor=bob, query=Query(parts=parts, image_weight=0))
+    assert all("picture" not in hit.reasons for hit in unseen.hits)
