@@ -14,7 +14,7 @@ from searchapp import access
 from searchapp.engine import FloatArray
 from searchapp.errors import InvalidInput, Unavailable
 from searchapp.evaluation import probes as probes_module
-from searchapp.evaluation.exact import truth_get
+from searchapp.evaluation.exact import Truth, truth_get
 from searchapp.evaluation.probes import FRAGMENT, JUDGED, TURNED, Probe, probes_get, turn
 from searchapp.evaluation.recall import advice, recall_figures, recall_latest, recall_measure
 from searchapp.models import Index, Measurement, Page
@@ -79,7 +79,8 @@ def test_truth_is_that_of_brute_force(people: People, monkeypatch: pytest.Monkey
     """In blocks smaller than the set, with pages of several units."""
     monkeypatch.setattr("searchapp.evaluation.exact._BLOCK", 64)
     rng = np.random.default_rng(1)
-    vectors = unit(rng.normal(size=(600, D)))
+    alike = np.repeat(rng.normal(size=(200, D)), 3, axis=0)
+    vectors = unit(alike + rng.normal(scale=0.3, size=(600, D)))
     ids = stored(people, vectors, units=3)
     queries = unit(rng.normal(size=(5, D)) + vectors[:5])
     truth = truth_get(index_active(), "text", queries, limit=10, seconds=60)
@@ -150,6 +151,9 @@ def test_copies_of_a_page_are_as_right_as_the_page(people: People) -> None:
     stored(people, vectors)
     figures = measured(index_active(), vectors[[0, 20, 40]], limit=5, curve=(1, 4))
     assert [row["recall"] for row in figures["settings"]] == [1.0, 1.0]
+    truth = Truth(pages=((1, 2),), scores=((0.9, 0.8),), rows=3)
+    assert truth.is_right(0, 77, 0.8)
+    assert not truth.is_right(0, 77, 0.79)
 
 
 def test_loss_of_the_graph_is_told_apart(people: People) -> None:
