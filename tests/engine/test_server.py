@@ -28,6 +28,7 @@ from embedding_engine.errors import (
     ModelNotFound,
     TooManyTokens,
 )
+from embedding_engine.keypoints import query_keypoints
 from embedding_engine.remote import EmbedClient
 from embedding_engine.types import EmbedInput, EmbedRequest, ImagePart, TextPart
 
@@ -141,6 +142,15 @@ def test_reading_over_the_socket(client: EmbedClient) -> None:
     assert [word.text for word in reading.words] == ["Open", "sea"]
     with pytest.raises(InvalidInput):
         client.read(b"no image")
+
+
+def test_keypoints_over_the_socket(client: EmbedClient) -> None:
+    picture = png("Open sea")
+    came, made = client.keypoints(picture), query_keypoints(picture)
+    assert len(came.points) > 10
+    assert (came.points.to_bytes(), came.words) == (made.points.to_bytes(), made.words)
+    with pytest.raises(InvalidInput):
+        client.keypoints(b"no image")
 
 
 def test_client_errors_by_cause(client: EmbedClient, folder: Path) -> None:
