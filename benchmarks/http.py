@@ -3,7 +3,7 @@
     python -m benchmarks.http --key sk_... [--pages N] [--url URL] [--json FILE]
 
 --pages fills the installation of this DATA_DIR up to N synthetic pages first (benchmarks.http_pages
-says of what; the key must see them). Clients are threads of this process, which shares the machine
+says of what; every key sees them). Clients are threads of this process, which shares the machine
 with the server: the rates are lower bounds.
 """
 

@@ -49,7 +49,9 @@ def texts(count: int, words: int, seed: int) -> list[str]:
 
 def pages_fill(count: int) -> None:
     """Fill the collection up to `count` pages; the HNSW indexes are made anew."""
-    collection, _ = Collection.objects.get_or_create(slug=SLUG, defaults={"name": "Benchmark"})
+    collection, _ = Collection.objects.get_or_create(
+        slug=SLUG, defaults={"name": "Benchmark", "visibility": Collection.Visibility.EVERYONE}
+    )
     present = Page.objects.filter(document__collection=collection).count()
     if present >= count:
         return

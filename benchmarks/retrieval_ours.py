@@ -1,6 +1,7 @@
 """searchapp in the retrieval benchmark: its own tables, its own statement, also with filters."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,7 @@ class Searchapp:
             among = self._collections() == collection
             truth = self.corpus.truth_among(among, f"share{share}")[:_FILTERED_QUERIES]
             took, recall = timed(
-                lambda query, only=collection: self._search(query, setting, (only,)),
+                partial(self._search, setting=setting, collections=(collection,)),
                 self.corpus.queries[:_FILTERED_QUERIES],
                 truth,
             )

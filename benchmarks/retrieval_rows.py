@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import psycopg
 from numpy.typing import NDArray
 
 from embedding_engine.types import FloatArray
@@ -18,7 +17,7 @@ COLUMNS = "index_id, page_id, collection_id, lane, position, bits, vec"
 
 
 def embeddings_copy(
-    cursor: psycopg.Cursor[object],
+    cursor: Any,
     index_id: int,
     pages: NDArray[np.int64],
     collections: NDArray[np.int64],

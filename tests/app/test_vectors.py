@@ -1,5 +1,8 @@
 """The vector stage against exact arithmetic: both methods, lanes, scopes, bounds, one message."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from django.db import connection, transaction
@@ -13,8 +16,14 @@ from searchapp.models import Collection, Document, Index, Page
 from searchapp.models.literals import bits_literal, vector_literal
 from searchapp.search.stages import vectors
 from searchapp.search.stages.estimate import rows_estimate
-from searchapp.search.stages.vectors import Method, lanes_search, lanes_statement, method_choose
-from searchapp.search.types import PageFilter, Scope
+from searchapp.search.stages.vectors import (
+    Method,
+    ef_search,
+    lanes_search,
+    lanes_statement,
+    method_choose,
+)
+from searchapp.search.types import LaneAnswer, PageFilter, Scope
 
 pytestmark = pytest.mark.django_db
 
@@ -67,7 +76,7 @@ class Stored:
         scores = self.best(lane) if among is None else np.where(among, self.best(lane), -2)
         return [int(self.pages[i]) for i in np.argsort(-scores)[:count]]
 
-    def search(self, scope: Scope = ALL, **bounds: object) -> vectors.LaneAnswer:
+    def search(self, scope: Scope = ALL, **bounds: object) -> LaneAnswer:
         query = {"text": self.query, "image": self.query}
         wanted: dict[str, object] = {"pages": 10, "oversampling": 50, **bounds}
         return lanes_search(self.index, query, scope, **wanted)  # type: ignore[arg-type]
@@ -80,7 +89,8 @@ def _document(collection: Collection) -> Document:
 
 
 def _unit(rows: np.ndarray) -> FloatArray:
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    unit: FloatArray = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 @pytest.fixture
@@ -121,14 +131,21 @@ def test_every_candidate_page_has_its_best_score_in_every_lane(stored: Stored) -
             assert hits[page] == pytest.approx(best[page], abs=2e-3)
 
 
-def test_one_message_to_the_database(stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_estimate_and_one_message_for_all_lanes(
+    stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
     use(monkeypatch, "hnsw")
     sent: list[str] = []
-    with connection.execute_wrapper(
-        lambda execute, *rest: (sent.append(rest[0]), execute(*rest))[1]
-    ):
+
+    def noted(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        sent.append(sql)
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(noted):
         stored.search()
-    assert len(sent) == 1
+    assert len(sent) == 2
+    assert "pg_stats" in sent[0]
+    assert "hnsw.ef_search" in sent[1]
 
 
 @pytest.mark.parametrize("method", ["hnsw", "exact"])
@@ -155,7 +172,7 @@ def test_a_walk_that_ends_early_is_finished_exactly(
 ) -> None:
     use(monkeypatch, "hnsw")
     monkeypatch.setitem(vectors._SETTINGS, "hnsw.max_scan_tuples", 1)
-    monkeypatch.setattr(vectors, "ef_search", lambda _: 10)
+    monkeypatch.setattr(vectors, "ef_search", lambda *_: 10)
     answer = stored.search(Scope(collections=(stored.few,)), pages=30, oversampling=2)
     assert answer.method == "exact"
     assert len(answer.hits["text"]) == 30
@@ -198,7 +215,8 @@ def test_estimate_follows_collections_and_pages(stored: Stored) -> None:
     rows = PAGES * (UNITS + 1)
     assert rows_estimate(stored.index, ALL) == (rows, rows)
     total, few = rows_estimate(stored.index, Scope(collections=(stored.few,)))
-    assert (total, few) == (rows, pytest.approx(rows / 20, rel=0.1))
+    assert total == rows
+    assert few == pytest.approx(rows / 20, rel=0.1)
     both = Scope(collections=(stored.few, stored.many))
     assert rows_estimate(stored.index, both)[1] == pytest.approx(rows, rel=0.01)
     bounded = Scope(None, PageFilter("SELECT 1", {}, 7))
@@ -216,16 +234,21 @@ def test_estimate_follows_collections_and_pages(stored: Stored) -> None:
         (10_000_000, 9_000, "exact"),
     ],
 )
-def test_the_method_that_looks_at_less(
-    stored: Stored, monkeypatch: pytest.MonkeyPatch, total: int, matching: int, expected: str
-) -> None:
-    monkeypatch.setattr(vectors, "rows_estimate", lambda *_: (total, matching))
-    assert method_choose(stored.index, ALL, 120) == expected
+def test_the_method_that_looks_at_less(total: int, matching: int, expected: str) -> None:
+    assert method_choose(total, matching, 120) == expected
+
+
+@pytest.mark.parametrize(
+    ("candidates", "rows", "expected"),
+    [(40, 10_000, 80), (120, 100_000, 240), (80, 1e6, 333), (400, 1e6, 800), (120, 1e9, 1000)],
+)
+def test_the_walk_is_wider_in_larger_graphs(candidates: int, rows: float, expected: int) -> None:
+    assert ef_search(candidates, rows) == expected
 
 
 def test_walk_reads_the_lane_s_own_graph(stored: Stored) -> None:
     statement = lanes_statement(
-        stored.index, {"text": stored.query}, ALL, pages=10, candidates=40, method="hnsw"
+        stored.index, {"text": stored.query}, ALL, pages=10, candidates=40, method="hnsw", rows=1800
     )
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")

@@ -1,6 +1,7 @@
 """The statement of a search at 100,000 pages: its plan, and its hits against exact search."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ class Large:
                 rows = np.arange(start, start + 10_000)
                 vectors = _unit(self.vectors[rows, :dimension])
                 at = FIRST + rows, self.collection_of[rows], vectors
-                embeddings_copy(cursor, index.pk, *at)  # type: ignore[arg-type]
+                embeddings_copy(cursor, index.pk, *at)
             cursor.execute("SET session_replication_role = DEFAULT")
         hnsw_create(index)
         with connection.cursor() as cursor:
@@ -79,7 +80,8 @@ class Large:
 
 
 def _unit(rows: np.ndarray) -> FloatArray:
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    unit: FloatArray = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +95,7 @@ def large(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
 
 def searched(large: Large, index: Index, scope: Scope) -> tuple[float, LaneAnswer, str]:
     """(recall@10, the last answer, the plan of the statement that was sent for it)."""
-    sent: list[tuple[str, object]] = []
+    sent: list[tuple[str, Any]] = []
     among = np.arange(PAGES) < (PAGES if index == large.wide else FEW)
     if scope.collections is not None:
         among = np.isin(large.collection_of, scope.collections)
@@ -101,9 +103,12 @@ def searched(large: Large, index: Index, scope: Scope) -> tuple[float, LaneAnswe
         among = np.arange(PAGES) % 100 == 7
     right = 0
     queries = _unit(large.queries[:, : index.dimension])
-    with connection.execute_wrapper(
-        lambda execute, sql, *rest: (sent.append((sql, rest[0])), execute(sql, *rest))[1]
-    ):
+
+    def noted(execute: Callable[..., Any], sql: str, parameters: Any, *rest: Any) -> Any:
+        sent.append((sql, parameters))
+        return execute(sql, parameters, *rest)
+
+    with connection.execute_wrapper(noted):
         for query in queries:
             answer = lanes_search(index, {"text": query}, scope, pages=10, oversampling=8)
             found = {hit.page_id for hit in answer.hits["text"][:10]}
@@ -111,7 +116,7 @@ def searched(large: Large, index: Index, scope: Scope) -> tuple[float, LaneAnswe
     return right / (10 * QUERIES), answer, plan(*sent[-1])
 
 
-def plan(text: str, parameters: object) -> str:
+def plan(text: str, parameters: Any) -> str:
     """EXPLAIN of a message: its settings are made first, as they were then."""
     settings, _, query = text.partition("WITH near")
     with connection.cursor() as cursor:
