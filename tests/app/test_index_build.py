@@ -9,13 +9,14 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models import Count
 from django.utils import timezone
 from pytest_django import Settings
 
-from searchapp import engine, indexing, jobs, library
+from searchapp import engine, indexing, ingest, jobs, library
 from searchapp.access import SYSTEM, Actor
 from searchapp.environment import PROJECT_DIR
 from searchapp.errors import InvalidInput, NotFound, Unavailable
@@ -119,8 +120,6 @@ def test_uploads_during_a_build_land_in_both(people: People, report: Document) -
 def test_new_pages_come_before_those_of_a_build(people: People, report: Document) -> None:
     index = build()
     upload(people, pdf_make(["new"]), "new.pdf")
-    from searchapp import ingest
-
     ingest.render_next()
     assert indexing.embed_next()
     assert Page.objects.filter(step="done").count() == 4
@@ -143,9 +142,15 @@ def test_a_page_that_was_embedded_for_the_index_before_a_switch_is_embedded_agai
         return found
 
     monkeypatch.setattr("searchapp.indexing.embedding.pages_embed", switching)
-    document = ingested(people, pdf_make(["Between two models."]), "between.pdf")
-    assert document.status == "ready"
+    document = upload(people, pdf_make(["Between two models."]), "between.pdf")
+    assert ingest.render_next()
+    assert indexing.embed_next()
     assert index_active() == index
+    # It is not called searchable before the active index has it.
+    assert list(document.pages.values_list("step", "state")) == [("embed", "waiting")]
+    drain()
+    document.refresh_from_db()
+    assert document.status == "ready"
     assert pages_of(index) == all_pages()
     assert asked("between two models")[0] == index.pk
 
@@ -231,8 +236,6 @@ def test_a_claim_that_was_lost_writes_nothing(
 
 
 def test_a_page_that_the_new_model_cannot_embed_is_told(report: Document) -> None:
-    from django.core.files.storage import default_storage
-
     index = build()
     default_storage.delete(report.pages.get(number=2).image)
     for _ in range(jobs.MAX_ATTEMPTS):

@@ -16,7 +16,7 @@ from tests.product.api_client import ApiClient, api_client, command
 from tests.product.test_sight import pdf
 from tests.sight.drawings import Subject, caption, page
 from tests.sight.train import FOLDER
-from tests.stack import stack_running
+from tests.stack import stack_running, wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.long]
 
@@ -113,5 +113,8 @@ def test_a_switch_there_and_back_under_constant_load(tmp_path: Path) -> None:
         assert client.search(caption(MORE[0]))[0]["page"]["document"]["id"] == later.json()["id"]
         dropped = command(stack, "index", "retire", str(old), "--drop")
         assert "Dropped: builtin" in dropped
-        stack.kill("engine")
+        killed = stack.kill("engine")
+        wait_until(lambda: stack.pids().get("engine", killed) != killed, 30, "a new engine")
+        wait_until(lambda: httpx.get(f"{stack.base_url}/readyz").status_code == 200, 60, "ready")
+        # It was started with the model of the active index, whatever the settings name.
         assert client.search(caption(SUBJECTS[0]))[0]["page"]["number"] == 1
