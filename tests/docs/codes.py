@@ -29,7 +29,7 @@ MADE = {
     "f'unknown_{what}'": {"unknown_type", "unknown_language"},
     "f'invalid_{field}'": {"invalid_tags", "invalid_metadata"},
     "f'invalid_{name}'": {
-        *("invalid_limit", "invalid_oversampling"),
+        *("invalid_limit", "invalid_oversampling", "invalid_queries"),
         *("invalid_page_from", "invalid_page_to"),
     },
 }
