@@ -41,8 +41,6 @@ class Card:
     details: tuple[tuple[str, str], ...]
     alt: str
     similar_url: str
-    only_url: str
-    never_url: str
     also: tuple[AlsoLink, ...] = ()
     more: int = 0
     verdict: bool | None = None
@@ -85,16 +83,10 @@ def _card(asked: Asked, hit: Hit, ids: Mapping[tuple[int, int], int], verdict: b
         details=reasons.reason_details(hit),
         alt=words.alt_text(document.title, hit.page.number, hit.page.text),
         similar_url=search_url(similar_to(hit.page.pk, asked).to_querystring()),
-        only_url=search_url(asked.to_querystring(document=document.pk, limit="")),
-        never_url=search_url(asked.to_querystring(**_with_never(asked, document.pk))),
         also=tuple(also),
         more=len(hit.also) - len(also),
         verdict=verdict,
     )
-
-
-def _with_never(asked: Asked, document_id: int) -> dict[str, object]:
-    return {"without_document": (*asked.filters.without.documents, document_id), "limit": ""}
 
 
 def place_line(page: Page) -> str:

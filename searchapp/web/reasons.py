@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from searchapp.search.stages.fuse import SURE_PICTURE
 from searchapp.search.types import Hit
 
 # A page that many others beat in a lane was not found for it.
 _TELLING_RANK = 10
-_WORDS_SHOWN = 4
+_WORDS_SHOWN = 3
 _LANES = {"text": "meaning", "image": "look"}
 
 
@@ -21,15 +22,21 @@ def reason_line(reasons: Mapping[str, Any]) -> str:
 
 
 def _said(reasons: Mapping[str, Any]) -> Iterator[str]:
-    if "picture" in reasons:
+    picture = reasons.get("picture")
+    if isinstance(picture, Mapping) and picture["score"] >= SURE_PICTURE:
         yield "shows your picture"
-    words = reasons.get("words")
-    if isinstance(words, Mapping) and words.get("found"):
-        yield "its words: " + ", ".join(list(words["found"])[:_WORDS_SHOWN])
+    if found := _telling_words(reasons.get("words")):
+        yield "its words: " + ", ".join(found[:_WORDS_SHOWN])
     for lane, name in _LANES.items():
         rank = _rank(reasons.get(lane))
         if rank is not None and rank <= _TELLING_RANK:
             yield f"{name}: {ordinal(rank)}"
+
+
+def _telling_words(words: object) -> list[str]:
+    """The words found, without single letters and digits, of which pictures are full."""
+    found = words.get("found", ()) if isinstance(words, Mapping) else ()
+    return [word for word in found if len(word) > 1 or not word.isascii()]
 
 
 def _rank(lane: object) -> int | None:

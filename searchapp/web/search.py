@@ -14,6 +14,7 @@ from searchapp.search.query import MAX_LIMIT
 from searchapp.search.scope import pages_count, scope_get
 from searchapp.search.search import search_pages
 from searchapp.search.types import Answer
+from searchapp.web import words
 from searchapp.web.asked import PAGE_SIZE, Asked, asked_from, with_part
 from searchapp.web.cards import cards_get, search_url
 from searchapp.web.edge import is_htmx, signed_in
@@ -65,6 +66,7 @@ def _answer_context(actor: Actor, asked: Asked, answer: Answer) -> dict[str, obj
     return {
         "answer": answer,
         "cards": cards,
+        "took": words.duration(answer.took_ms),
         "good": [card for card in cards if card.hit.band != "weak"],
         "weak": [card for card in cards if card.hit.band == "weak"],
         "searched": pages_count(scope_get(actor, asked.filters)),

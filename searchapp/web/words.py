@@ -55,6 +55,11 @@ def marked(text: str, query: str) -> SafeString:
     return format_html_join("", "{}", ((piece,) for piece in pieces))
 
 
+def duration(ms: float) -> str:
+    """`87 ms`, `2.4 s`."""
+    return f"{ms:.0f} ms" if ms < 1000 else f"{ms / 1000:.1f} s"
+
+
 def page_word(kind: str) -> str:
     """What people call a page of this kind of document."""
     return {"deck": "slide", "image": "image"}.get(kind, "page")

@@ -18,12 +18,12 @@ IDS = some.integers(0, 10**17)
 NUMBERS = some.integers(1, 2**31 - 1)
 
 
-def few(values: some.SearchStrategy) -> some.SearchStrategy:  # type: ignore[type-arg]
+def few(values: some.SearchStrategy) -> some.SearchStrategy:
     """None to three different values, as a tuple."""
     return some.lists(values, max_size=3, unique=True).map(tuple)
 
 
-def ordered(values: some.SearchStrategy) -> some.SearchStrategy:  # type: ignore[type-arg]
+def ordered(values: some.SearchStrategy) -> some.SearchStrategy:
     """Two bounds, each possibly absent, the first not above the second."""
     pairs = some.tuples(some.none() | values, some.none() | values)
     return pairs.map(lambda pair: pair if None in pair else tuple(sorted(pair)))

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 def press(client: Client, page: Page, verdict: str, **picture: object) -> str:
     """The thumbs as they are after a press."""
     url = f"/pages/{page.pk}/judge?q=vacation"
-    response = client.post(url, {"verdict": verdict, **picture})  # type: ignore[arg-type]
+    response = client.post(url, {"verdict": verdict, **picture})
     assert response.status_code == 200
     return response.content.decode()
 

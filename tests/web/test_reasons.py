@@ -17,11 +17,15 @@ from searchapp.web.reasons import ordinal, reason_details, reason_line
             },
             "Its words: battery, storm · meaning: 2nd",
         ),
-        ({"picture": {"score": 0.9, "inliers": 40}}, "Shows your picture"),
+        ({"picture": {"rank": 1, "score": 0.9, "points": 40}}, "Shows your picture"),
+        ({"picture": {"rank": 2, "score": 0.1, "points": 4}}, ""),
         ({"image": {"rank": 1, "score": 0.4}}, "Look: 1st"),
         ({"text": {"rank": 11, "score": 0.4}}, ""),
         ({"words": {"rank": 3, "score": 0.4, "found": []}}, ""),
-        ({"words": {"rank": 1, "found": list("abcdef")}}, "Its words: a, b, c, d"),
+        (
+            {"words": {"rank": 1, "found": ["1", "ab", "x", "cd", "海", "gh"]}},
+            "Its words: ab, cd, 海",
+        ),
         ({"filters": ["tags"]}, ""),
     ],
 )

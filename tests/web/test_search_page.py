@@ -3,8 +3,9 @@
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from pytest_django import Settings
 
-from searchapp.models import Collection, Document, Page
+from searchapp.models import Collection, Document, Index, Page
 from searchapp.web.asked import MAX_PICTURE
 from tests.app.conftest import People, ingested, pdf_make, png_make
 
@@ -23,6 +24,111 @@ def test_finds_the_page_and_says_why(page: Page, bob: Client) -> None:
     assert "<mark>vacation</mark>" in text
     assert "3 pages searched" in text
     assert f'src="/api/v1/pages/{page.pk}/image"' in text
+
+
+def test_weak_hits_stand_apart(people: People, bob: Client) -> None:
+    other = [
+        "Turbines corrode.",
+        "Bats fly by night.",
+        "The menu of the canteen.",
+        "Bicycle lanes.",
+    ]
+    ingested(people, pdf_make(["Employees have 25 days of paid vacation.", *other]), "mix.pdf")
+    found = bob.get("/?q=how+many+days+of+paid+vacation+do+employees+have&view=pages")
+    good, weak = found.context["good"], found.context["weak"]
+    assert [card.hit.page.number for card in good] == [1]
+    assert len(weak) == 4
+    text = found.content.decode()
+    assert text.index(f"/pages/{good[0].hit.page.pk}?") < text.index('<details class="weak">')
+    assert all(
+        text.index(f"/pages/{c.hit.page.pk}?") > text.index('<details class="weak">') for c in weak
+    )
+    assert "No page answers this well" not in text
+
+
+def test_what_nothing_answers_is_said(people: People, bob: Client) -> None:
+    ingested(
+        people,
+        pdf_make(["Turbines corrode.", "Bicycle lanes.", "The budget of 2025.", "Canteen menu."]),
+        "a.pdf",
+    )
+    found = bob.get("/?q=how+do+zebras+court+in+the+opera&view=pages")
+    assert found.context["good"] == []
+    text = found.content.decode()
+    assert "No page answers this well" in text
+    assert "Nothing certain found" in text
+    assert '<details class="weak">' not in text
+    assert 'class="hit hit-weak' in text
+
+
+def test_filters_show_their_counts_and_what_is_chosen(
+    people: People, report: Document, bob: Client
+) -> None:
+    ingested(people, png_make("Paid vacation"), "beach.png", tags=("summer",))
+    menus = {m.name: m for m in bob.get("/?q=paid+vacation&without_tag=x").context["menus"]}
+    counts = {option.value: option.count for option in menus["type"].options}
+    assert counts["image"] == 1
+    assert counts["pdf"] >= 1
+    assert counts["deck"] == 0
+    assert menus["tag"].summary == "not x"
+    chosen = bob.get("/?q=paid+vacation&type=pdf&type=deck&without_type=image").context["menus"]
+    assert next(m.summary for m in chosen if m.name == "type") == "PDF +2"
+
+
+def test_one_value_is_left_out(people: People, report: Document, bob: Client) -> None:
+    beach = ingested(people, png_make("Paid vacation"), "beach.png", tags=("summer",))
+    for unwanted in ("type=image", "tag=summer", f"document={beach.pk}"):
+        cards = bob.get(f"/?q=paid+vacation&without_{unwanted}").context["cards"]
+        assert {card.hit.page.document for card in cards} == {report}
+
+
+def test_pages_as_questions(report: Document, page: Page, bob: Client, charlie: Client) -> None:
+    similar = bob.get(f"/?like={page.pk}&view=pages")
+    assert page not in [card.hit.page for card in similar.context["cards"]]
+    assert "More like <b>yearly report</b>, 2" in similar.content.decode()
+    part = bob.get(f"/?part={page.pk},0,0,1000,1000")
+    assert part.context["cards"][0].hit.page == page
+    assert 'viewBox="0 0 ' in part.content.decode()
+    for question in (f"like={page.pk}", f"part={page.pk},0,0,1000,1000"):
+        refused = charlie.get(f"/?{question}")
+        assert refused.status_code == 422
+        assert b"yearly" not in refused.content
+
+
+def test_fragments_bring_filters_and_chips_along(page: Page, bob: Client) -> None:
+    part = bob.get(f"/?q=vacation&like={page.pk}&type=pdf", headers=HTMX).content.decode()
+    assert '<div id="chips" hx-swap-oob="innerHTML">' in part
+    assert f'name="like" value="{page.pk}" checked' in part
+    refused = bob.get("/?q=vacation&type=film", headers=HTMX).content.decode()
+    assert "hx-swap-oob" not in refused
+
+
+def test_a_picture_is_in_the_address_by_the_name_its_browser_gave(
+    report: Document, bob: Client
+) -> None:
+    picture = SimpleUploadedFile("q.png", png_make("Paid vacation"), "image/png")
+    asked = {"q": "days", "picture": picture, "picture_key": "k3y", "weight": "70"}
+    found = bob.post("/", asked, headers=HTMX)
+    assert found["HX-Push-Url"] == "/?q=days&picture_key=k3y&weight=70"
+    assert found.context["cards"][0].url.endswith("?q=days&picture_key=k3y&weight=70")
+    again = bob.get(found["HX-Push-Url"])
+    assert "cards" not in again.context
+    assert "The picture of this question is not here" in again.content.decode()
+    assert 'id="picture-key" value="k3y"' in again.content.decode()
+
+
+def test_failures_offer_to_try_again(report: Document, bob: Client, settings: Settings) -> None:
+    settings.EMBEDDING_INPROCESS, settings.ENGINE_URL = False, "http://127.0.0.1:9"
+    away = bob.get("/?q=vacation", headers=HTMX)
+    assert away.status_code == 503
+    assert "The model is loading or busy" in away.content.decode()
+    assert "data-again" in away.content.decode()
+    settings.EMBEDDING_INPROCESS = True
+    Index.objects.update(state=Index.State.RETIRED)
+    lost = bob.get("/?q=vacation", headers=HTMX).content.decode()
+    assert "no_index" in lost
+    assert "Try again" in lost
+    assert "data-again" not in lost
 
 
 def test_also_links_lead_to_the_other_pages(people: People, bob: Client) -> None:

@@ -32,6 +32,10 @@ def test_marks_of_a_query_without_end_are_bounded() -> None:
     assert words.query_pattern(" " * 20_000 + "late") is None
 
 
+def test_durations() -> None:
+    assert [words.duration(ms) for ms in (0.4, 87.2, 2440)] == ["0 ms", "87 ms", "2.4 s"]
+
+
 @pytest.mark.parametrize(
     ("path", "is_loose"), [("/", False), ("/documents", False), ("/admin/", True)]
 )
