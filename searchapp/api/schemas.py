@@ -5,7 +5,7 @@ from typing import Any
 
 from django.urls import reverse
 from ninja import Schema
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from searchapp.models import Collection, Document, Page
 
@@ -122,7 +122,7 @@ class DocumentList(Schema):
     total: int
 
 
-class DocumentRef(Schema):
+class DocumentRef(BaseModel):
     """A document as named in a hit."""
 
     id: int
@@ -132,7 +132,7 @@ class DocumentRef(Schema):
     type: str
 
 
-class PageRef(Schema):
+class PageRef(BaseModel):
     """A page as shown in a hit or a list. `number` is the number in the source, from 1."""
 
     id: int

@@ -3,8 +3,7 @@
 from datetime import date
 from typing import Any
 
-from ninja import Schema
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from searchapp.api.schemas import PageRef, StrictSchema
 from searchapp.search.query import Exclusions, Filters, Query, metadata_from
@@ -133,7 +132,7 @@ class SearchParameters(SearchBounds):
     unlike: list[int] = []
 
 
-class HitOut(Schema):
+class HitOut(BaseModel):
     """One page found. `band`: strong, likely or weak. `also`: other matching pages of its document
     when grouped."""
 
@@ -157,7 +156,7 @@ class HitOut(Schema):
         )
 
 
-class StageOut(Schema):
+class StageOut(BaseModel):
     """One stage of the search: how many it passed on and how long it took."""
 
     name: str
@@ -165,7 +164,7 @@ class StageOut(Schema):
     ms: float
 
 
-class SearchOut(Schema):
+class SearchOut(BaseModel):
     """What a search returns. `message` says so when nothing fits well; `facets` counts the pages
     that fit, not only those shown."""
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from django.db import connection
 from django.utils import timezone
 
 from searchapp import access
 from searchapp.access import Actor
 from searchapp.errors import InvalidInput
 from searchapp.search.query import Exclusions, Filters
+from searchapp.search.stages.statement import Statement, statement_run
 from searchapp.search.types import EXACT_PAGES, PageFilter, Scope
 
 Condition = tuple[str, dict[str, Any]]
@@ -119,12 +119,12 @@ def _count(
     """How many pages match; it stops at EXACT_PAGES, so that broad filters cost no more."""
     if collections is not None:
         sql += " AND document.collection_id = ANY(%(collections)s)"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT count(*) FROM ({sql} LIMIT {EXACT_PAGES + 1}) AS matching",  # noqa: S608  (bounds are parameters)
-            {**parameters, "collections": list(collections or ())},
-        )
-        count = int(cursor.fetchone()[0])
+    statement = Statement(
+        {},
+        f"SELECT count(*) FROM ({sql} LIMIT {EXACT_PAGES + 1}) AS matching",  # noqa: S608  (bounds are parameters)
+        {**parameters, "collections": list(collections or ())},
+    )
+    count = int(statement_run(statement)[0][0])
     return count if count <= EXACT_PAGES else None
 
 

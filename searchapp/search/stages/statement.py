@@ -14,7 +14,10 @@ TIMEOUT_MS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What is sent: settings of this transaction only, the query, its parameters."""
+    """What is sent: settings of this transaction only, the query, its parameters.
+
+    Every one ends after TIMEOUT_MS: a search is answered soon, or refused.
+    """
 
     settings: Mapping[str, object]
     sql: str
