@@ -1,10 +1,10 @@
 """What a query that nothing answers finds at best in an index: the scale that hits are judged by.
 
 Some dozen everyday queries, about as many subjects, are asked of a random sample of the index: of
-each the best cosine is kept, and their median and spread are the background. So it is known of
-any model, and a corpus in which everything is alike, or one of few pages, has its own. A query that
-is itself like a page (a picture, or pages as examples) is judged by what pages find among those of
-other documents. Figures: docs/decisions/0005-fusion.md.
+each the best cosine is kept, also with each other, and their median and spread are the background.
+So it is known of any model and corpus, be it of few pages or of pages that are all alike. A query
+that is itself like a page (a picture, or pages as examples) is judged by what pages find among
+those of other documents. Figures: docs/decisions/0005-fusion.md.
 
 A sample is of the whole index, whoever asks: two numbers a lane come of it, nothing of a page.
 """
@@ -149,7 +149,7 @@ def _made(index: Index, kind: Kind) -> Background:
             continue
         tops = tops_of_pages(documents, vectors) if kind == "page" else np.empty(0, np.float32)
         if len(tops) < _LEAST_TOPS:
-            tops = (_everyday(index) @ vectors.T).max(axis=1)
+            tops = tops_of_queries(_everyday(index), vectors, is_text=lane == Embedding.Lane.TEXT)
         lanes[lane] = scale_of(tops)
     return Background(lanes)
 
@@ -173,6 +173,20 @@ def _everyday(index: Index) -> FloatArray:
     """(n, D) the everyday queries."""
     asked = [[engine.TextPart(text)] for text in EVERYDAY]
     return engine.embed_queries(asked, space=index.space)
+
+
+def tops_of_queries(queries: FloatArray, vectors: FloatArray, *, is_text: bool) -> FloatArray:
+    """(n,) the best cosine of each query with a unit or, where units are texts, another query.
+
+    The other queries are texts that answer nothing: with few pages, the best of them says too
+    little of what a query may find by chance.
+    """
+    tops: FloatArray = (queries @ vectors.T).max(axis=1)
+    if not is_text:
+        return tops
+    others = queries @ queries.T
+    np.fill_diagonal(others, -2)
+    return np.maximum(tops, others.max(axis=1))
 
 
 def tops_of_pages(documents: NDArray[np.int64], vectors: FloatArray) -> FloatArray:
