@@ -160,7 +160,7 @@ def _drawn(index: Index, lane: str) -> tuple[NDArray[np.int64], FloatArray]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT greatest(reltuples, 1) FROM pg_class WHERE relname = %s", [table])
         rows = float(cursor.fetchone()[0])
-        bounds = {"percent": min(100.0, 100 * _DRAWN_FROM / rows), "lane": lane, "sample": SAMPLE}
+        bounds: dict[str, float | str] = {"percent": min(100.0, 100 * _DRAWN_FROM / rows), "lane": lane, "sample": SAMPLE}
         cursor.execute(_DRAW.format(table=table), bounds)
         found = cursor.fetchall()
     documents = np.array([row[0] for row in found], np.int64)
@@ -186,7 +186,8 @@ def tops_of_queries(queries: FloatArray, vectors: FloatArray, *, is_text: bool) 
         return tops
     others = queries @ queries.T
     np.fill_diagonal(others, -2)
-    return np.maximum(tops, others.max(axis=1))
+    best: FloatArray = np.maximum(tops, others.max(axis=1))
+    return best
 
 
 def tops_of_pages(documents: NDArray[np.int64], vectors: FloatArray) -> FloatArray:
