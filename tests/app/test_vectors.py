@@ -59,8 +59,7 @@ class Stored:
 
     def _copy(self, cursor: object, block: FloatArray, lane: str, position: int) -> None:
         embeddings_copy(
-            cursor,  # type: ignore[arg-type]
-            *(self.index.pk, self.pages, self.collections, block),
+            *(cursor, self.index.pk, self.pages, self.collections, block),
             lane=lane,
             position=position,
         )

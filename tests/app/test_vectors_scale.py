@@ -61,10 +61,12 @@ class Large:
             cursor.execute("ANALYZE searchapp_page")
         return index
 
-    def exact(self, query: FloatArray, dimension: int, among: np.ndarray) -> set[int]:
-        """Ids of the ten pages of the best cosines."""
-        found = _unit(self.vectors[:, :dimension]) @ query
-        return {FIRST + int(row) for row in np.argsort(-np.where(among, found, -2))[:10]}
+    def exact(self, index: Index, among: np.ndarray) -> list[set[int]]:
+        """By query: ids of the ten pages of the best cosines among those."""
+        rows = np.flatnonzero(among)
+        vectors = _unit(self.vectors[rows, : index.dimension])
+        found = np.argsort(-(_unit(self.queries[:, : index.dimension]) @ vectors.T), axis=1)
+        return [{FIRST + int(row) for row in rows[best]} for best in found[:, :10]]
 
     def remove(self) -> None:
         """As if it had not been there."""
@@ -109,10 +111,10 @@ def searched(large: Large, index: Index, scope: Scope) -> tuple[float, LaneAnswe
         return execute(sql, parameters, *rest)
 
     with connection.execute_wrapper(noted):
-        for query in queries:
+        for query, wanted in zip(queries, large.exact(index, among), strict=True):
             answer = lanes_search(index, {"text": query}, scope, pages=10, oversampling=8)
             found = {hit.page_id for hit in answer.hits["text"][:10]}
-            right += len(found & large.exact(query, index.dimension, among))
+            right += len(found & wanted)
     return right / (10 * QUERIES), answer, plan(*sent[-1])
 
 
