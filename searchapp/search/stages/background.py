@@ -160,7 +160,8 @@ def _drawn(index: Index, lane: str) -> tuple[NDArray[np.int64], FloatArray]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT greatest(reltuples, 1) FROM pg_class WHERE relname = %s", [table])
         rows = float(cursor.fetchone()[0])
-        bounds: dict[str, float | str] = {"percent": min(100.0, 100 * _DRAWN_FROM / rows), "lane": lane, "sample": SAMPLE}
+        percent = min(100.0, 100 * _DRAWN_FROM / rows)
+        bounds: dict[str, float | str] = {"percent": percent, "lane": lane, "sample": SAMPLE}
         cursor.execute(_DRAW.format(table=table), bounds)
         found = cursor.fetchall()
     documents = np.array([row[0] for row in found], np.int64)
