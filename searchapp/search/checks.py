@@ -4,7 +4,6 @@ What no page can match by itself (a range that ends before it begins, a language
 exist) is refused with the field; what merely matches nothing here is answered by no hits.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import get_args
 
@@ -42,7 +41,7 @@ def query_check(query: Query) -> None:
         allowed = ", ".join(get_args(Sort))
         raise InvalidInput("unknown_sort", f"sort is one of {allowed}.", field="sort")
     weight = query.image_weight
-    if weight is not None and not (math.isfinite(weight) and 0 <= weight <= 1):
+    if weight is not None and not 0 <= weight <= 1:
         raise InvalidInput("invalid_image_weight", "image_weight is 0 to 1.", field="image_weight")
     filters_check(query.filters)
 

@@ -21,7 +21,7 @@ def page_part(actor: Actor, page_id: int, box: Sequence[float], *, field: str) -
     Raises InvalidInput naming the field: unknown_page for one that is not there or not visible, or
     has no picture; invalid_box.
     """
-    is_box = len(box) == 4 and all(math.isfinite(edge) and 0 <= edge <= 1 for edge in box)
+    is_box = len(box) == 4 and all(0 <= edge <= 1 for edge in box)
     if not is_box or box[0] >= box[2] or box[1] >= box[3]:
         raise InvalidInput(
             "invalid_box", "box is [x0, y0, x1, y1] in fractions of the page, 0 to 1.", field=field
