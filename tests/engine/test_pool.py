@@ -119,11 +119,13 @@ def test_the_least_recently_used_makes_room_but_never_the_default(
     first = pool.load(clip)
     pool.load(siglip)
     assert [one.spec.dimension for one in pool.engines] == [1536, 32]
+    assert embed(pool, "embed-v4.0") == (200, 1536)
     with pytest.raises(EngineUnavailable):
         first.embed(EmbedRequest((EmbedInput((TextPart("pump"),)),), "search_query"))
     pool.load(clip, is_default=True)
     pool.load(siglip)
     assert [one.spec.dimension for one in pool.engines] == [24, 32]
+    assert embed(pool, "embed-v4.0") == (200, 24)
     assert embed(pool, "fake")[0] == 404
 
 
