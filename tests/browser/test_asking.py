@@ -180,7 +180,7 @@ def test_escape_gives_up_and_leaves_what_was_there(found: Page) -> None:
     found.keyboard.press("Escape")
     expect(found.locator("#results")).not_to_have_attribute("aria-busy", "true")
     expect(found.locator(".hit-place").first).to_contain_text("page 2 of 3")
-    held[0].abort()
+    assert len(held) == 1
 
 
 def test_the_filters_are_a_sheet_on_a_phone(found: Page) -> None:
@@ -190,7 +190,7 @@ def test_the_filters_are_a_sheet_on_a_phone(found: Page) -> None:
     found.get_by_role("button", name="Filters", exact=True).click()
     expect(sheet).to_be_visible()
     found.locator("#filter-type summary").click()
-    found.locator("#filter-type").get_by_role("checkbox", name=re.compile("^PDF")).check()
+    found.locator("#filter-type [name=type][value=pdf]").check()
     expect(found).to_have_url("/?q=vacation&view=pages&type=pdf")
     expect(sheet).to_be_visible()
     assert found.evaluate("document.documentElement.scrollWidth") <= 390

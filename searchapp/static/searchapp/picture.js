@@ -170,4 +170,5 @@ function restore() {
   hold(whole);
   form.requestSubmit();
 }
-restore();
+// Before htmx knows the form, the browser itself would send it and load the page anew.
+document.addEventListener("htmx:load", restore, { once: true });
