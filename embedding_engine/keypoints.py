@@ -31,7 +31,6 @@ PROBES = 4
 
 # Less is thrown away of flat pictures than SIFT's own 0.04 does: thin charts live on it.
 _CONTRAST = 0.02
-_MIN_SIDE = 16
 # Best points are taken in turns from cells so wide: any crop of the page then has its share.
 _CELL = SIDE // 8
 _RATIO = 0.85
@@ -136,13 +135,10 @@ def root_sift(image: bytes | Image.Image, count: int) -> tuple[FloatArray, Float
     import cv2  # heavy, and most processes see no picture
 
     pixels = _grey(decoded_image(image) if isinstance(image, bytes) else image)
-    none = np.zeros((0, 3), np.float32), np.zeros((0, 128), np.float32)
-    if min(pixels.shape) < _MIN_SIDE:
-        return none
     sift: Any = cv2.SIFT.create(contrastThreshold=_CONTRAST)
     found = sift.detect(pixels, None)
     if not found:
-        return none
+        return np.zeros((0, 3), np.float32), np.zeros((0, 128), np.float32)
     # One point has several directions in SIFT; upright they are one.
     rows = {(*point.pt, point.size): point for point in found}
     table = np.array([(*key, point.response) for key, point in rows.items()], np.float32)
