@@ -23,6 +23,7 @@ from searchapp.errors import InvalidInput, NotFound, Unavailable
 from searchapp.indexing import pending
 from searchapp.indexing.hnsw import hnsw_lacks
 from searchapp.indexing.vectors import pages_embed
+from searchapp.management.commands import engine as engine_command
 from searchapp.models import Document, Embedding, Index, Page, PendingPage
 from searchapp.models.indexes import index_active
 from searchapp.search.query import text_query
@@ -365,6 +366,16 @@ def test_what_searches_may_still_ask_is_not_dropped(report: Document) -> None:
     Index.objects.filter(pk=old.pk).update(retired_at=timezone.now() - timedelta(minutes=2))
     call_command("index", "retire", str(old.pk), "--drop", stdout=StringIO())
     assert Index.objects.count() == 1
+
+
+def test_an_engine_starts_with_the_models_of_the_indexes(report: Document) -> None:
+    assert engine_command._sources() == [engine.ModelSource("builtin")]
+    build()
+    assert [source.model for source in engine_command._sources()] == ["builtin", "fake"]
+    index_switch("fake")
+    assert [source.model for source in engine_command._sources()] == ["fake"]
+    Index.objects.update(state="retired")
+    assert engine_command._sources() == [engine.configured()]
 
 
 def test_rights_hold_in_every_index(people: People, report: Document) -> None:
