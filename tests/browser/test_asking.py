@@ -172,7 +172,11 @@ def test_a_box_is_drawn_with_the_pointer(found: Page) -> None:
 
 def test_escape_gives_up_and_leaves_what_was_there(found: Page) -> None:
     held: list[Route] = []
-    found.route("**/?q=never*", held.append)
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    found.route("**/?q=never*", hold)
     found.get_by_role("searchbox").fill("never answered")
     found.keyboard.press("Enter")
     expect(found.locator("#results")).to_have_attribute("aria-busy", "true")
@@ -191,7 +195,7 @@ def test_the_filters_are_a_sheet_on_a_phone(found: Page) -> None:
     expect(sheet).to_be_visible()
     found.locator("#filter-type summary").click()
     found.locator("#filter-type [name=type][value=pdf]").check()
-    expect(found).to_have_url("/?q=vacation&view=pages&type=pdf")
+    expect(found).to_have_url("/?q=vacation&type=pdf&view=pages")
     expect(sheet).to_be_visible()
     assert found.evaluate("document.documentElement.scrollWidth") <= 390
     found.keyboard.press("Escape")
