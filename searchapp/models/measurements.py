@@ -1,4 +1,4 @@
-"""What was measured of an index, with its date: figures that take too long to be made on request."""
+"""What was measured of an index, with its date: figures that take too long to make on request."""
 
 from django.db import models
 

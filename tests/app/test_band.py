@@ -119,6 +119,6 @@ def test_pages_are_compared_with_those_of_other_documents() -> None:
 
 
 def test_a_scale_is_the_middle_and_half_the_middle_two_thirds() -> None:
-    scale = scale_of(np.arange(101, dtype=np.float32) / 100)
+    scale = scale_of(np.linspace(0, 1, 101, dtype=np.float32))
     assert (scale.mean, scale.spread) == pytest.approx((0.5, 0.34))
     assert scale_of(np.full(9, 0.4, np.float32)).spread == pytest.approx(0.02)
