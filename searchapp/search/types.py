@@ -99,11 +99,15 @@ class PictureHit:
 
 @dataclass(frozen=True, slots=True)
 class LexicalHit:
-    """A page found by its words: the share (0..1) of the query's idf mass that it holds."""
+    """A page found by its words: the share (0..1) of the query's idf mass that it holds.
+
+    density: how often it holds them, 0.5 to 1.
+    """
 
     page_id: int
     share: float
     words: tuple[str, ...] = ()
+    density: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,12 @@ def test_words_lift_by_their_share_and_once_more_when_all_are_there() -> None:
     assert scores(found) == pytest.approx({1: 0.5 + 0.15 + 0.01875, 2: 1.1, 3: 0.5})
 
 
+def test_words_that_stand_more_often_lift_more() -> None:
+    words = [LexicalHit(1, 0.5, ("seal",), density=0.8), LexicalHit(2, 0.5, ("seal",), density=0.9)]
+    found = scores(fuse({"text": hits(0.3, 0.3)}, words, BACKGROUND))
+    assert found[2] - found[1] == pytest.approx(3 * 0.5 * 0.1 * 0.1)
+
+
 def test_a_code_goes_before_meaning_though_it_is_one_word_of_many() -> None:
     words = [LexicalHit(2, 0.4, ("ab1234",)), LexicalHit(1, 0.6, ("error", "code"))]
     found = fuse({"text": hits(0.55, 0.35)}, words, BACKGROUND)

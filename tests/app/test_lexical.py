@@ -170,21 +170,31 @@ def test_only_pages_in_scope_are_found(people: People) -> None:
     assert shares("pump", Scope(())) == []
 
 
-def test_shares_are_those_of_an_exact_computation(people: People) -> None:
+def test_shares_and_densities_are_those_of_an_exact_computation(people: People) -> None:
     chooser = random.Random(3)
     vocabulary = [f"word{n}x" for n in range(60)]
     texts = [" ".join(chooser.choices(vocabulary, k=8)) for _ in range(200)]
-    ids = pages_write(people, texts)
-    held = [set(text.split()) for text in texts]
+    held = dict(zip(pages_write(people, texts), map(str.split, texts), strict=True))
     for _ in range(10):
         asked = chooser.sample(vocabulary, 4)
-        idf = {w: math.log(1 + 200 / (1 + sum(w in words for words in held))) for w in asked}
-        mass = sum(idf.values())
-        exact = {
-            i: sum(idf[w] for w in asked if w in words) for i, words in zip(ids, held, strict=True)
-        }
-        best = sorted(exact, key=lambda i: (-exact[i], i))[:10]
-        assert shares(" ".join(asked), pages=10) == [(i, round(exact[i] / mass, 3)) for i in best]
+        idf = {w: math.log(1 + 200 / (1 + sum(w in page for page in held.values()))) for w in asked}
+        share, density = dict[int, float](), dict[int, float]()
+        for page_id, page in held.items():
+            share[page_id] = sum(idf[w] for w in asked if w in page) / sum(idf.values())
+            often = (idf[w] * (1 + saturated(page.count(w))) / 2 for w in asked if w in page)
+            density[page_id] = sum(often) / sum(idf.values()) / (share[page_id] or 1)
+        found = lexical_search(" ".join(asked), Scope(None), pages=10)
+        best = sorted(share.values(), reverse=True)[:10]
+        assert [hit.share for hit in found] == pytest.approx(best)
+        for hit in found:
+            exact = share[hit.page_id], density[hit.page_id]
+            assert (hit.share, hit.density) == pytest.approx(exact, abs=1e-6)
+        assert found == sorted(found, key=lambda hit: (-hit.share, -hit.density, hit.page_id))
+
+
+def saturated(count: int) -> float:
+    """What `ts_rank` says of a word that stands `count` times."""
+    return sum(1 / n**2 for n in range(1, count + 1)) / 1.64493406685
 
 
 def test_pages_of_an_earlier_version_are_indexed_anew(people: People) -> None:

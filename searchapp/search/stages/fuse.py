@@ -2,9 +2,9 @@
 
 A page's meaning is its best cosine: of its text, the mean of its best window's and best passage's;
 of its picture, brought to the scale of texts (`Background`). In spreads of that scale it is then
-lifted by its words: by the share of the query's words it holds, once more when it holds all of
-them, and by a part number or code. A picture match that is sure goes first. What each is worth, and
-what else was tried: docs/decisions/0005-fusion.md.
+lifted by its words: by the share of the query's words it holds and how often, once more when it
+holds all of them, and by a part number or code. A picture match that is sure goes first. What each
+is worth, and what else was tried: docs/decisions/0005-fusion.md.
 
 Bands say how far a page stands above what a query that nothing answers finds at best.
 """
@@ -106,7 +106,7 @@ def _height(page: _Found, background: Background, scale: Scale) -> float:
     height = _meaning(page.cosines, background, scale)
     if page.words:
         share = page.words.share
-        height += SHARE_WEIGHT * share + ALL_WORDS_WEIGHT * share**4
+        height += SHARE_WEIGHT * share * page.words.density + ALL_WORDS_WEIGHT * share**4
         height += CODE_WEIGHT * has_code(page.words.words)
     if page.picture and page.picture.score >= SURE_PICTURE:
         height = max(height, 0.0) + PICTURE_WEIGHT * page.picture.score

@@ -31,21 +31,28 @@ _IN_COLLECTIONS = """ AND (
 _PAGES = """(SELECT page.id, {weight}::float8 AS weight FROM searchapp_page page
 WHERE page.search @@ %({name})s::tsquery AND page.step = 'done' {where} LIMIT {limit})"""
 
-# Shares of the best by their candidates' words; `strip` unpacks a page's words once for all tests.
+# Shares of the best by their candidates' words; `setweight` unpacks a page's words once for all
+# tests. `ts_rank` of one word grows with its occurrences towards 1: the sum of 1 / n^2 up to their
+# number, by that of all. Half of a word's weight depends on it (docs/experiments.md).
 _SHARES = """
 WITH best AS MATERIALIZED (
-    SELECT page.id, strip(page.search) AS search
+    SELECT page.id, setweight(page.search, 'D') AS search
     FROM (
         SELECT id FROM ({candidates}) AS candidate
         GROUP BY id ORDER BY sum(weight) DESC, id LIMIT {ranked}
     ) AS candidate JOIN searchapp_page page USING (id)
 ), held AS MATERIALIZED (
-    SELECT id, array_remove(ARRAY[{held}], NULL) AS words FROM best
+    SELECT id, ARRAY[{ranks}] AS ranks FROM best
 )
-SELECT id, (SELECT sum(weight) FROM unnest(%(weights)s::float8[]) WITH ORDINALITY AS w (weight, n)
-            WHERE n - 1 = ANY(words)) AS share, words
-FROM held ORDER BY share DESC, id LIMIT {pages}
+SELECT id, share, density / share, ranks
+FROM held CROSS JOIN LATERAL (
+    SELECT sum(weight) AS share, sum(weight * (1 + rank) / 2) AS density
+    FROM unnest(%(weights)s::float8[], ranks) AS word (weight, rank) WHERE rank IS NOT NULL
+) AS found
+ORDER BY share DESC, density DESC, id LIMIT {pages}
 """
+_RANK = """CASE WHEN search @@ %(word_{n})s::tsquery
+    THEN ts_rank('{{1, 1, 1, 1}}', search, %(word_{n})s::tsquery) END"""
 
 
 def lexical_search(text: str, scope: Scope, *, pages: int) -> list[LexicalHit]:
@@ -62,10 +69,15 @@ def lexical_search(text: str, scope: Scope, *, pages: int) -> list[LexicalHit]:
     if not sought:
         return []
     weights = [word.idf / mass for word in sought]
-    return [
-        LexicalHit(row[0], float(row[1]), tuple(sought[place].text for place in row[2]))
-        for row in statement_run(_statement(sought, weights, scope, pages))
-    ]
+    rows = statement_run(_statement(sought, weights, scope, pages))
+    return [_hit(sought, *row) for row in rows]
+
+
+def _hit(
+    words: Sequence[Word], page_id: int, share: float, density: float, ranks: list[float | None]
+) -> LexicalHit:
+    held = (word.text for word, rank in zip(words, ranks, strict=True) if rank is not None)
+    return LexicalHit(page_id, share, tuple(held), density)
 
 
 def _statement(
@@ -74,8 +86,8 @@ def _statement(
     ranked = max(_LEAST_RANKED, 2 * pages)
     where, parameters = _bounds(scope)
     candidates, lookups = _candidates(words, weights, where, ranked)
-    held = (f"CASE WHEN search @@ %(word_{n})s::tsquery THEN {n} END" for n in range(len(words)))
-    sql = _SHARES.format(candidates=candidates, held=", ".join(held), ranked=ranked, pages=pages)
+    ranks = ", ".join(_RANK.format(n=n) for n in range(len(words)))
+    sql = _SHARES.format(candidates=candidates, ranks=ranks, ranked=ranked, pages=pages)
     parameters |= {f"word_{n}": word.lookup for n, word in enumerate(words)}
     parameters |= {**lookups, "weights": list(weights)}
     return Statement({"enable_seqscan": "off"}, sql, parameters)
