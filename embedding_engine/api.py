@@ -31,9 +31,11 @@ from embedding_engine.errors import (
     ModelUnavailable,
 )
 from embedding_engine.images import decoded_image
+from embedding_engine.kept import Kept
+from embedding_engine.keypoints import QueryKeypoints
 from embedding_engine.openapi import OPENAPI
 from embedding_engine.pool import ModelPool
-from embedding_engine.types import ModelSource, WireAnswer
+from embedding_engine.types import ModelSource, Reading, WireAnswer
 from embedding_engine.urgency import may_be_urgent
 from embedding_engine.wire import (
     MAX_BODY_BYTES,
@@ -308,25 +310,39 @@ def _described(engine: Embedder) -> dict[str, Any]:
 
 
 def _read(engine: Embedder, asked: _Asked) -> Work:
-    from embedding_engine.reading import read  # onnxruntime: heavy, and a model may not need it
-
     def run(cancelled: Event | None) -> WireAnswer:
-        reading = read(decoded_image(asked.body))
+        reading = _readings(asked.body)
         words = [astuple(word) for word in reading.words]
         return json_answer({"text": reading.text, "words": words})
 
     return _later(run)
 
 
-def _keypoints(engine: Embedder, asked: _Asked) -> Work:
-    from embedding_engine.keypoints import query_keypoints  # OpenCV, as heavy
+def _read_now(image: bytes) -> Reading:
+    from embedding_engine.reading import read  # onnxruntime: heavy, and a model may not need it
 
+    return read(decoded_image(image))
+
+
+def _keypoints(engine: Embedder, asked: _Asked) -> Work:
     def run(cancelled: Event | None) -> WireAnswer:
-        found = query_keypoints(asked.body)
+        found = _points(asked.body)
         points = b64encode(found.points.to_bytes()).decode("ascii")
         return json_answer({"points": points, "words": found.words})
 
     return _later(run)
+
+
+def _keypoints_now(image: bytes) -> QueryKeypoints:
+    from embedding_engine.keypoints import query_keypoints  # OpenCV, as heavy
+
+    return query_keypoints(image)
+
+
+# A question with a picture is asked again with another weight, another filter, for more hits.
+_PICTURES_KEPT = 64
+_readings = Kept(_read_now, size=_PICTURES_KEPT)
+_points = Kept(_keypoints_now, size=_PICTURES_KEPT)
 
 
 def _metrics(engine: Embedder, asked: _Asked) -> WireAnswer:

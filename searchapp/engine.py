@@ -63,6 +63,8 @@ __all__ = [
 # Seconds: a probe is asked by load balancers, a query by a person who waits, the rest by workers.
 _PROBE_S = 2.0
 _QUERY_S = 15.0
+# One picture of a query; those that are asked with come one after the other.
+_READ_S = 30.0
 _WORK_S = 120.0
 # Of Embed API clients: just under the 300 s that the official SDK waits.
 _FORWARD_S = 290.0
@@ -305,7 +307,7 @@ def _read_urgently(image: bytes) -> str:
     try:
         if _is_inprocess():
             return reading.read(image, urgent=True).text
-        return _client(_WORK_S).read(image).text
+        return _client(_READ_S).read(image).text
     except engine_errors.EngineError as error:
         raise _translated(error) from error
 

@@ -24,6 +24,7 @@ from searchapp.search.stages.lexical import lexical_search
 from searchapp.search.stages.pictures import pictures_search
 from searchapp.search.stages.vectors import lanes_scored, lanes_search
 from searchapp.search.syntax import condition
+from searchapp.search.turns import picture_turn
 from searchapp.search.types import Answer, Stage
 
 # Fused lists are cut here: deeper pages of one lane hardly ever reach the top of the fused list.
@@ -52,7 +53,7 @@ def search_pages(*, actor: Actor, query: Query, index: Index | None = None) -> A
     """
     access.require_scope(actor, "search")
     query_check(query)
-    with _time_limit_told():
+    with _time_limit_told(), picture_turn(query):
         return _search(actor, query, index or index_active(), _Clock())
 
 
@@ -96,7 +97,7 @@ def _search(actor: Actor, query: Query, index: Index, clock: _Clock) -> Answer:
         ranked = [page for page in fused if page.page_id not in examples]
         count(len(ranked))
     with clock.stage("show") as count:
-        shown = hits_get(actor, ranked, query, required.plain)
+        shown = hits_get(actor, scope, ranked, query, required.plain)
         count(len(shown.hits))
     described: dict[str, object] = {
         "id": index.pk,

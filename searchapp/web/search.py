@@ -41,9 +41,13 @@ def search(request: HttpRequest) -> HttpResponseBase:
         context = {"error": error, "is_passing": error.code in _PASSING}
         status = error.status
     context |= _question_context(actor, asked, answer) | _empty_context(actor, asked)
-    if not is_htmx(request):
-        return render(request, "search/page.html", context, status=status)
-    return _fragment(request, asked, context, status)
+    if is_htmx(request):
+        response = _fragment(request, asked, context, status)
+    else:
+        response = render(request, "search/page.html", context, status=status)
+    if status == 503:
+        response["Retry-After"] = "5"
+    return response
 
 
 def _fragment(
