@@ -25,8 +25,8 @@ _ACCENTS = re.compile("[\u0300-\u036f]+")
 # Letters that Unicode does not take apart.
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i", "þ": "th"})
 _SIGNS = re.compile(r"[\x00-/:-@\[-`{-\x7f]+|[^\w\x00-\x7f]")
-# Possessive: a page full of `a-a-a-` must not be read again from every letter.
-_JOINED = re.compile(r"[^\W_]++(?:[./_,'’-][^\W_]++)+")
+# Only from where a word begins: one without an end must not be read again from every letter.
+_JOINED = re.compile(r"(?<![^\W_])[^\W_]++(?:[./_,'’-][^\W_]++)+")
 _JOINTS = re.compile(r"[\W_]+")
 _MAX_JOINED = 40
 # Shorter ones, like 3.5 and 1/2, would be mistaken for whole numbers.

@@ -9,11 +9,11 @@ from itertools import islice
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from searchapp.models.lexical import CJK
 from searchapp.search.excerpts import MAX_WORDS
 from searchapp.search.query import MAX_QUERY_CHARS
 
-_CJK = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
-_WORD = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
+_WORD = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+")
 # Words that stand on every page: marking them would hide those that matter.
 _COMMON = re.compile(
     "a|about|an|and|any|are|as|at|be|by|can|could|did|do|does|for|from|had|has|have|how|i|if|in|"
@@ -34,7 +34,7 @@ def query_pattern(query: str) -> re.Pattern[str] | None:
 
 
 def _open_ended(word: str) -> str:
-    if re.match(rf"[{_CJK}]", word):
+    if re.match(rf"[{CJK}]", word):
         return re.escape(word)
     word = word.removesuffix("s") if len(word) > 4 else word
     stem = word[: max(5, len(word) - 2)]
