@@ -5,9 +5,11 @@ ARG PYTHON_IMAGE=python:3.12-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS base
 # SIGTERM ends a Celery worker at once: its pages come back when their lease is over.
+# numpy's products are small here, and more threads of it only spin.
 ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     REMAP_SIGTERM=SIGQUIT \
+    OPENBLAS_NUM_THREADS=1 \
     DJANGO_SETTINGS_MODULE=searchapp.settings \
     DATA_DIR=/data \
     HF_HOME=/models/hub \
