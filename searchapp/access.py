@@ -8,6 +8,8 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
+from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.db import connection
@@ -77,6 +79,29 @@ def visible_collections(actor: Actor) -> QuerySet[Collection]:
     return _narrowed(actor).filter(
         Q(visibility=Collection.Visibility.EVERYONE) | Exists(_memberships(actor))
     )
+
+
+# Stands for the user in the statement that is written once for all.
+_SOMEBODY = -1
+
+
+@lru_cache(maxsize=1)
+def _visible_statement() -> tuple[str, tuple[Any, ...]]:
+    visible = visible_collections(Actor(user_id=_SOMEBODY)).values_list("slug", "pk")
+    return visible.query.sql_with_params()
+
+
+def visible_collection_ids(actor: Actor) -> dict[str, int]:
+    """Ids by slug of `visible_collections`, for every search: the ORM takes ten times as long to
+    write the statement as Postgres to answer it."""
+    if actor.is_superuser or actor.user_id is None:
+        return dict(visible_collections(actor).values_list("slug", "pk"))
+    sql, parameters = _visible_statement()
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [actor.user_id if p == _SOMEBODY else p for p in parameters])
+        found = dict(cursor.fetchall())
+    bound = actor.collection_ids
+    return {slug: pk for slug, pk in found.items() if bound is None or pk in bound}
 
 
 def writable_collections(actor: Actor) -> QuerySet[Collection]:

@@ -1,17 +1,37 @@
-"""The ranking as hits: rows read through `visible_pages` once more, grouped and sorted as asked."""
+"""The ranking as hits: rows of the scope's collections, grouped and sorted as asked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from searchapp import access
+from django.db import connection
+
 from searchapp.access import Actor
+from searchapp.models import Collection, Document, Page
 from searchapp.search.excerpts import excerpt_get
 from searchapp.search.places import Place, facets_count, places_get, places_sorted
 from searchapp.search.query import Query
-from searchapp.search.types import Hit, Ranked
+from searchapp.search.types import Hit, Ranked, Scope
 
 # A document's other pages are named when they score at least this share of its best one.
 _ALSO_SHARE = 0.8
+
+# What cards and answers show; all else is read when it is asked for.
+_PAGE = ("id", "document_id", "number", "hidden", "width", "height", "text", "notes", "language")
+_DOCUMENT = ("id", "collection_id", "title", "filename", "kind", "page_count")
+_COLLECTION = ("id", "slug", "name")
+_COLUMNS = ", ".join(
+    f"{table}.{name}"
+    for table, names in (("page", _PAGE), ("document", _DOCUMENT), ("collection", _COLLECTION))
+    for name in names
+)
+# Written out: the ORM takes longer to write it than Postgres to answer it.
+_ROWS = f"""
+SELECT {_COLUMNS} FROM searchapp_page page
+JOIN searchapp_document document ON document.id = page.document_id
+JOIN searchapp_collection collection ON collection.id = document.collection_id
+WHERE page.id = ANY(%(pages)s)
+    AND (%(collections)s::bigint[] IS NULL OR collection.id = ANY(%(collections)s))
+"""  # noqa: S608  (names are our own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,30 +42,31 @@ class Shown:
     facets: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
-def hits_get(actor: Actor, ranked: Sequence[Ranked], query: Query, words: str) -> Shown:
+def hits_get(
+    actor: Actor, scope: Scope, ranked: Sequence[Ranked], query: Query, words: str
+) -> Shown:
     """At most `limit` hits; only their rows are read in full, not those of the whole ranking.
 
     words: what excerpts stand around.
     """
     if not (query.group or query.facets) and query.sort == "relevance":
-        return Shown(_hits(actor, ranked[: query.limit], query, words, {}))
+        return Shown(_hits(scope, ranked[: query.limit], query, words, {}))
     places = places_get(actor, ranked)
     shown = _first_of_each(places) if query.group else places
     chosen = [place.ranked for place in places_sorted(shown, query.sort)[: query.limit]]
     also = _also(places) if query.group else {}
     facets = facets_count(places) if query.facets else {}
-    return Shown(_hits(actor, chosen, query, words, also), facets)
+    return Shown(_hits(scope, chosen, query, words, also), facets)
 
 
 def _hits(
-    actor: Actor,
+    scope: Scope,
     chosen: Sequence[Ranked],
     query: Query,
     words: str,
     also: dict[int, tuple[int, ...]],
 ) -> tuple[Hit, ...]:
-    rows = access.visible_pages(actor).select_related("document__collection")
-    pages = rows.defer("words", "search").in_bulk([item.page_id for item in chosen])
+    pages = _pages(scope, (item.page_id for item in chosen))
     filters = {"filters": list(named)} if (named := query.filters.narrowing) else {}
     return tuple(
         Hit(
@@ -59,6 +80,22 @@ def _hits(
         )
         for rank, item in enumerate((item for item in chosen if item.page_id in pages), start=1)
     )
+
+
+def _pages(scope: Scope, ids: Iterable[int]) -> dict[int, Page]:
+    """The pages by id, with document and collection; none that is out of the scope by now."""
+    within = None if scope.collections is None else list(scope.collections)
+    with connection.cursor() as cursor:
+        cursor.execute(_ROWS, {"pages": list(ids), "collections": within})
+        return {row[0]: _page(row) for row in cursor.fetchall()}
+
+
+def _page(row: tuple[object, ...]) -> Page:
+    end = len(_PAGE) + len(_DOCUMENT)
+    page = Page.from_db(connection.alias, _PAGE, row[: len(_PAGE)])
+    page.document = Document.from_db(connection.alias, _DOCUMENT, row[len(_PAGE) : end])
+    page.document.collection = Collection.from_db(connection.alias, _COLLECTION, row[end:])
+    return page
 
 
 def _first_of_each(places: list[Place]) -> list[Place]:

@@ -137,7 +137,7 @@ def collections_allowed(actor: Actor, filters: Filters) -> tuple[int, ...] | Non
     is_unbound = actor.is_superuser and actor.collection_ids is None
     if is_unbound and not filters.collections and not without.collections:
         return None
-    visible = dict(access.visible_collections(actor).values_list("slug", "pk"))
+    visible = access.visible_collection_ids(actor)
     for field, slugs in (
         ("filters.collections", filters.collections),
         ("filters.without.collections", without.collections),

@@ -17,10 +17,11 @@ from searchapp.search.stages.statement import Statement, statement_run
 # Pages with a rare word that are counted one by one.
 COUNTED = 1_000
 _FRESH_SECONDS = 60.0
+# Words of earlier queries that are remembered.
+_REMEMBERED = 50_000
 
 _LEXEMES = """
-SELECT word, plainto_tsquery(%(config)s, word)::text
-FROM unnest(%(words)s::text[]) WITH ORDINALITY AS asked (word, place) ORDER BY place
+SELECT word, plainto_tsquery(%(config)s, word)::text FROM unnest(%(words)s::text[]) AS asked (word)
 """
 
 # All pages: the planner's count, exact while the table is small and was perhaps never analysed.
@@ -60,17 +61,26 @@ class _Statistics:
     shares: Mapping[str, float]
     least: float
 
+    @property
+    def is_large(self) -> bool:
+        """Whether a minute changes little."""
+        return self.total >= 10 * COUNTED
+
 
 _known: dict[str, tuple[float, _Statistics]] = {}
+# What a word is looked up by hangs on CONFIG alone.
+_lookup_of: dict[str, str] = {}
+_counted: dict[tuple[str, str], tuple[float, int]] = {}
 _lock = threading.Lock()
 
 
 def words_get(words: Sequence[str]) -> list[Word]:
     """The words that are looked for (no stop words), in order, with their frequencies."""
-    lookups = [(word, lookup) for word, lookup in _lexemes(words) if lookup]
+    known = _lookups(words)
+    lookups = [(word, known[word]) for word in words if known[word]]
     statistics = _statistics()
     unknown = [lookup for _, lookup in lookups if _lexeme(lookup) not in statistics.shares]
-    counts = dict(zip(unknown, _counts(unknown), strict=True))
+    counts = _counts(unknown, is_kept=statistics.is_large)
     return [
         Word(word, lookup, _pages(lookup, counts.get(lookup), statistics), statistics.total)
         for word, lookup in lookups
@@ -90,15 +100,38 @@ def _lexeme(lookup: str) -> str:
     return lookup[1:-1]
 
 
-def _lexemes(words: Sequence[str]) -> list[tuple[str, str]]:
-    with connection.cursor() as cursor:
-        cursor.execute(_LEXEMES, {"config": CONFIG, "words": list(words)})
-        return list(cursor.fetchall())
+def _lookups(words: Sequence[str]) -> dict[str, str]:
+    """By word what it is looked up by; empty for a stop word."""
+    found = {word: _lookup_of[word] for word in words if word in _lookup_of}
+    if new := [word for word in words if word not in found]:
+        with connection.cursor() as cursor:
+            cursor.execute(_LEXEMES, {"config": CONFIG, "words": new})
+            read = dict(cursor.fetchall())
+        found |= read
+        if len(_lookup_of) > _REMEMBERED:
+            _lookup_of.clear()
+        _lookup_of.update(read)
+    return found
 
 
-def _counts(lookups: Sequence[str]) -> Sequence[int]:
-    if not lookups:
-        return ()
+def _counts(lookups: Sequence[str], *, is_kept: bool) -> dict[str, int]:
+    """By lookup the pages that have it, up to COUNTED; is_kept: a count may be a minute old."""
+    name, now = str(connection.settings_dict["NAME"]), time.monotonic()
+    found: dict[str, int] = {}
+    for lookup in lookups if is_kept else ():
+        read_at, count = _counted.get((name, lookup), (-math.inf, 0))
+        if now - read_at <= _FRESH_SECONDS:
+            found[lookup] = count
+    if new := [lookup for lookup in lookups if lookup not in found]:
+        read = dict(zip(new, _counts_read(new), strict=True))
+        found |= read
+        if len(_counted) > _REMEMBERED:
+            _counted.clear()
+        _counted.update({(name, lookup): (now, count) for lookup, count in read.items()})
+    return found
+
+
+def _counts_read(lookups: Sequence[str]) -> Sequence[int]:
     names = [f"word_{place}" for place in range(len(lookups))]
     counts = ", ".join(_COUNT.format(name=name, counted=COUNTED) for name in names)
     statement = Statement(
@@ -112,7 +145,7 @@ def _statistics() -> _Statistics:
     name = str(connection.settings_dict["NAME"])
     with _lock:
         read_at, statistics = _known.get(name, (-math.inf, _Statistics(0, {}, 0.0)))
-        if time.monotonic() - read_at > _FRESH_SECONDS or statistics.total < 10 * COUNTED:
+        if time.monotonic() - read_at > _FRESH_SECONDS or not statistics.is_large:
             statistics = _statistics_read()
             _known[name] = (time.monotonic(), statistics)
         return statistics
