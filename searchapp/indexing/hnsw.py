@@ -8,7 +8,7 @@ from django.db import connection, transaction
 
 from searchapp.models import Embedding, Index
 
-M, EF_CONSTRUCTION = 16, 64
+M, EF_CONSTRUCTION = 16, 128
 _LOCK = 20_480  # of all advisory locks, ours
 
 

@@ -238,16 +238,25 @@ def test_the_method_that_looks_at_less(total: int, matching: int, expected: str)
 
 
 @pytest.mark.parametrize(
-    ("candidates", "rows", "expected"),
-    [(40, 10_000, 80), (120, 100_000, 240), (80, 1e6, 333), (400, 1e6, 800), (120, 1e9, 1000)],
+    ("total", "matching", "expected"),
+    [
+        (10_000, 10_000, 120),
+        (0, 0, 120),
+        (1e6, 1e6, 333),
+        (1e6, 250_000, 480),
+        (1e6, 50_000, 1000),
+        (1e9, 1e9, 1000),
+    ],
 )
-def test_the_walk_is_wider_in_larger_graphs(candidates: int, rows: float, expected: int) -> None:
-    assert ef_search(candidates, rows) == expected
+def test_the_walk_is_wider_in_larger_graphs_and_under_filters(
+    total: float, matching: float, expected: int
+) -> None:
+    assert ef_search(120, total, matching) == expected
 
 
 def test_walk_reads_the_lane_s_own_graph(stored: Stored) -> None:
     statement = lanes_statement(
-        stored.index, {"text": stored.query}, ALL, pages=10, candidates=40, method="hnsw", rows=1800
+        stored.index, {"text": stored.query}, ALL, pages=10, candidates=40, method="hnsw", width=80
     )
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")

@@ -18,8 +18,8 @@ from searchapp.search.types import LaneAnswer, LaneHit, Scope
 
 Method = Literal["hnsw", "exact"]
 
-# Comparing a row costs 0.5 us, a step along the graph about 20 rows of that.
-STEP_ROWS = 20
+# Comparing a row costs 0.5 us, one of the walk's width 20 us.
+WIDTH_ROWS = 40
 ALWAYS_EXACT_ROWS = 10_000
 MAX_CANDIDATES = 20_000
 _LEAST_CANDIDATES = 40
@@ -109,7 +109,7 @@ def lanes_search(
             pages=pages,
             candidates=candidates,
             method=method,
-            rows=total,
+            width=ef_search(candidates, total, matching),
             named=named,
         )
         answer, distinct = _answer(vectors, statement_run(statement), method)
@@ -126,13 +126,10 @@ def lanes_search(
 
 
 def method_choose(total: float, matching: float, candidates: int) -> Method:
-    """Whichever looks at less: the rows in scope, or the steps of a walk that passes the filter.
-
-    A walk takes candidates * total / matching steps, each as dear as STEP_ROWS compared rows.
-    """
+    """Whichever costs less: comparing the rows in scope, or a walk of `ef_search` width."""
     if matching <= ALWAYS_EXACT_ROWS:
         return "exact"
-    return "exact" if matching * matching <= STEP_ROWS * candidates * total else "hnsw"
+    return "exact" if matching * matching <= WIDTH_ROWS * candidates * total else "hnsw"
 
 
 def lanes_statement(
@@ -143,12 +140,12 @@ def lanes_statement(
     pages: int,
     candidates: int,
     method: Method,
-    rows: float,
+    width: int,
     named: Sequence[int] = (),
 ) -> Statement:
     """The one statement of a search: see the module. `candidates`: units in each lane.
 
-    rows: of the whole index, about.
+    width: of the walk, where the method is `hnsw`.
     """
     parameters: dict[str, Any] = {"named": list(named)}
     near, found, best = [], [], []
@@ -169,7 +166,7 @@ def lanes_statement(
     settings = dict(_SETTINGS)
     if method == "hnsw":
         # Only the walk gives an order without a sort (of distances + 0 it gives none).
-        settings |= {"hnsw.ef_search": ef_search(candidates, rows), "enable_sort": "off"}
+        settings |= {"hnsw.ef_search": width, "enable_sort": "off"}
     return Statement(settings, sql, parameters)
 
 
@@ -183,13 +180,15 @@ def _searched(lanes: Iterable[str]) -> list[str]:
     return [lane for lane in lanes if lane in Embedding.SEARCHED]
 
 
-def ef_search(candidates: int, rows: float) -> int:
-    """The width of the walk: twice the candidates, and at least as wide as the graph is large.
+def ef_search(candidates: int, total: float, matching: float) -> int:
+    """The width of the walk: so many that `candidates` of them pass the filter, and at least as
+    wide as the graph is large.
 
-    With as many as are wanted it misses every seventh; at a million rows 240 lost 1.5 % of the true
-    ten that 320 found.
+    A walk may go on beyond its width, but what it then meets it has passed over before: at half of
+    the pages in scope that lost 1 % of the true ten.
     """
-    return min(1000, max(2 * candidates, int(rows**0.5 / 3)))
+    passing = matching / total if 0 < matching < total else 1.0
+    return min(1000, max(int(candidates / passing), int(total**0.5 / 3)))
 
 
 def _parts(index: Index, lane: str, method: Method, pages: int) -> dict[str, object]:
