@@ -16,7 +16,15 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.report import Row, rows_show
-from benchmarks.retrieval_corpus import HITS, Corpus, corpus_make, exact, generated, projected
+from benchmarks.retrieval_corpus import (
+    HITS,
+    Corpus,
+    corpus_make,
+    exact,
+    generated,
+    projected,
+    real_get,
+)
 from benchmarks.retrieval_run import SYSTEMS
 from embedding_engine.types import FloatArray
 
@@ -27,8 +35,13 @@ _PACKAGES = {
     "chroma": "chromadb",
     "milvus-lite": "pymilvus",
 }
-_HOURS = 2  # of one system; then it is left out
 _CURVE = (10, 20, 40, 60, 100, 200)
+_COLUMNS = ("recall_at_10", "p50_ms", "p95_ms", "qps", "build_s", "index_bytes")
+
+
+def seconds_most(rows: int) -> float:
+    """For one system; then it is left out. Ten minutes, at a million rows two hours."""
+    return 600 + rows * 0.0066
 
 
 def main() -> None:
@@ -49,6 +62,7 @@ def main() -> None:
             python = chosen.peer_python if name in _PACKAGES else Path(sys.executable)
             rows += system_rows(name, python, work, corpus)
         rows_show(rows, chosen.json)
+        print(f"\n{comparison(rows)}")
 
 
 def systems_chosen(peers: str) -> list[str]:
@@ -61,27 +75,50 @@ def systems_chosen(peers: str) -> list[str]:
 
 
 def system_rows(name: str, python: Path, work: Path, corpus: Corpus) -> list[Row]:
-    """One system, in a process of its own; none when its package is not installed or it fails."""
+    """One system, in a process of its own; a row that says why not, when that cannot be."""
     package = _PACKAGES.get(name, "numpy")
     if subprocess.run([python, "-c", f"import {package}"], capture_output=True).returncode:
-        print(f"{name}: skipped, {package} is not installed", file=sys.stderr)
-        return []
+        return left_out(name, f"{package} is not installed")
     out = work / f"rows-{name}-{corpus.rows}-{corpus.dimension}.json"
     bounds = ["--rows", str(corpus.rows), "--dimension", str(corpus.dimension), "--out", str(out)]
     argv = [str(python), "-m", "benchmarks.retrieval_run", name, "--work", str(work), *bounds]
     # One thread for the little arithmetic around a query; servers and builders take all cores.
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     try:
-        subprocess.run(argv, env=environment, check=True, timeout=_HOURS * 3600)
-    except subprocess.SubprocessError as error:
-        print(f"{name}: left out: {error}", file=sys.stderr)
-        return []
+        subprocess.run(argv, env=environment, check=True, timeout=seconds_most(corpus.rows))
+    except subprocess.TimeoutExpired as error:
+        return left_out(name, f"not ready after {error.timeout:.0f} s")
+    except subprocess.CalledProcessError as error:
+        return left_out(name, f"it ended with {error.returncode}; why is above")
     return [Row(**row) for row in json.loads(out.read_text())]
+
+
+def left_out(name: str, reason: str) -> list[Row]:
+    """Said at once, and in the table."""
+    print(f"{name}: left out: {reason}", file=sys.stderr, flush=True)
+    return [Row(name, "left_out", 1, "system", {"reason": reason})]
+
+
+def comparison(rows: list[Row]) -> str:
+    """A line for each system: its best recall and what that took, without filters."""
+    lines = [f"{'system':<23}" + "".join(f"{column:>14}" for column in _COLUMNS)]
+    for name in SYSTEMS:
+        found = {row.metric: row for row in rows if row.system == name and not _is_filtered(row)}
+        if "left_out" in found:
+            lines.append(f"{name:<23}left out: {found['left_out'].parameters['reason']}")
+        elif found:
+            values = [found[column].value for column in _COLUMNS]
+            lines.append(f"{name:<23}" + "".join(f"{value:>14,.3f}" for value in values))
+    return "\n".join(lines)
+
+
+def _is_filtered(row: Row) -> bool:
+    return "share" in row.parameters
 
 
 def generator_curves(corpus: Corpus) -> list[Row]:
     """Candidates against recall: all real vectors, and half of them extended to as many."""
-    real = np.load(corpus.folder / "real.npy")
+    real = real_get(corpus.folder, corpus.rows)
     half = real[: len(real) // 2]
     made = np.concatenate([half, *(block for _, block in generated(half, len(half)))])
     rows = []

@@ -28,6 +28,7 @@ HITS = 10
 NEIGHBOURS, REACH = 12, 1.0
 """Of the generator: neighbours of a real vector, and how far along them a new one lies."""
 _BLOCK = 10_000
+_LEAST = 2_000
 _FILES = 4_000
 
 
@@ -75,11 +76,9 @@ def corpus_make(work: Path, rows: int, dimension: int) -> Corpus:
     """The corpus below `work`; what is there already is taken as it is."""
     folder = work / "corpus"
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "queries.npy").exists():
-        _real_make(folder)
     corpus = Corpus(folder, rows, dimension)
     if not (folder / f"native-{rows}.npy").exists():
-        real = np.load(folder / "real.npy")
+        real = real_get(folder, rows)
         stored = np.lib.format.open_memmap(
             folder / f"native-{rows}.tmp", mode="w+", dtype=np.float16, shape=(rows, real.shape[1])
         )
@@ -143,15 +142,22 @@ def _nearest(vectors: FloatArray, count: int) -> np.ndarray:
     return near
 
 
-def _real_make(folder: Path) -> None:
-    texts = texts_found(REAL + QUERIES)
-    vectors = _embedded(texts)
-    np.save(folder / "real.npy", vectors[:-QUERIES])
-    np.save(folder / "queries.npy", vectors[-QUERIES:])
+def real_get(folder: Path, rows: int) -> FloatArray:
+    """(n, 384) the first real vectors: REAL of them, or as few as `rows` needs; embedded and kept
+    where they are not yet, and the queries with them."""
+    kept = folder / f"real-{min(rows, REAL)}.npy"
+    if not kept.exists():
+        texts = texts_found(REAL + QUERIES)
+        print("embedding real texts", file=sys.stderr, flush=True)
+        np.save(folder / "queries.npy", _embedded(texts[-QUERIES:]))
+        np.save(kept, _embedded(texts[:-QUERIES][:rows]))
+    vectors: FloatArray = np.load(kept)
+    return vectors
 
 
 def texts_found(count: int) -> list[str]:
-    """`count` different paragraphs of 80 to 600 characters, in an order of no meaning."""
+    """`count` different paragraphs of 80 to 600 characters, in an order of no meaning; on a machine
+    with little documentation as many as there are."""
     from embedding_engine.models.fit_builtin_head import file_paragraphs
 
     paths = sysconfig.get_paths()
@@ -169,8 +175,8 @@ def texts_found(count: int) -> list[str]:
         found.update(islice(_prose_paragraphs(path), 20))
     texts = sorted(found)
     chooser.shuffle(texts)
-    if len(texts) < count:
-        sys.exit(f"{len(texts)} paragraphs found on this machine, {count} needed")
+    if len(texts) < _LEAST:
+        sys.exit(f"{len(texts)} paragraphs found on this machine, {_LEAST} needed")
     return texts[:count]
 
 

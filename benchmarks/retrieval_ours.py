@@ -22,7 +22,7 @@ _FILTERED_QUERIES = 100
 class Searchapp:
     """One text unit a page, all in one index; asked as the API asks, by `lanes_search`."""
 
-    knob, settings, queries = "oversampling", (4, 8, 12, 16, 24, 32, 40), 500
+    knob, settings, queries = "oversampling", (4, 6, 8, 12, 16), 500
 
     def __init__(self, work: Path, corpus: Corpus) -> None:
         self.corpus = corpus
@@ -37,7 +37,9 @@ class Searchapp:
             .order_by("pk")
             .values_list("pk", flat=True)
         )
-        self.described: dict[str, Any] = {"m": 16, "ef_construction": 64}
+        from searchapp.indexing.hnsw import EF_CONSTRUCTION, M
+
+        self.described: dict[str, Any] = {"m": M, "ef_construction": EF_CONSTRUCTION}
 
     def load(self) -> None:
         """Pages, then their embeddings without HNSW, by binary COPY."""
@@ -109,12 +111,15 @@ class Searchapp:
     def _search(
         self, query: FloatArray, setting: int, collections: tuple[int, ...] | None
     ) -> Sequence[int]:
+        from searchapp.search.search import LANE_DEPTH
         from searchapp.search.stages.vectors import lanes_search
         from searchapp.search.types import Scope
 
         assert self._index is not None
         answer = lanes_search(
-            *(self._index, {"text": query}, Scope(collections)), pages=HITS, oversampling=setting
+            *(self._index, {"text": query}, Scope(collections)),
+            pages=HITS * LANE_DEPTH,
+            oversampling=setting,
         )
         self.method = answer.method
         return [hit.page_id - self._first_page for hit in answer.hits["text"][:HITS]]
