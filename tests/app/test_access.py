@@ -1,5 +1,6 @@
 """Rights: one visible set behind everything, keys and links that cannot be reused."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -33,6 +34,28 @@ def test_everyone_visibility_and_groups_widen(people: People) -> None:
     Membership.objects.create(collection=people.collection, group=group, role="editor")
     charlie = Actor.from_user(people.charlie)
     assert access.writable_collection_get(charlie, "reports") == people.collection
+
+
+def test_what_a_search_may_see_is_what_is_visible(people: People) -> None:
+    group = Group.objects.create(name="team")
+    people.charlie.groups.add(group)
+    team = Collection.objects.create(name="Team", slug="team")
+    Membership.objects.create(collection=team, group=group, role="viewer")
+    Collection.objects.create(name="All", slug="all", visibility="everyone")
+    actors = [Actor.from_user(getattr(people, n)) for n in ("alice", "bob", "charlie", "root")]
+    bound = [replace(actor, collection_ids=frozenset({team.pk})) for actor in actors]
+    none = [replace(actors[0], collection_ids=frozenset()), Actor.from_user(AnonymousUser())]
+    found = {}
+    for actor in (*actors, *bound, *none):
+        visible = dict(access.visible_collections(actor).values_list("slug", "pk"))
+        assert access.visible_collection_ids(actor) == visible
+        found[actor] = set(visible)
+    assert [found[actor] for actor in actors[:3]] == [
+        {"reports", "all"},
+        {"reports", "all"},
+        {"team", "all"},
+    ]
+    assert [found[actor] for actor in bound] == [set(), set(), {"team"}, {"team"}]
 
 
 def test_viewer_may_not_write_and_stranger_does_not_know(people: People) -> None:
