@@ -16,7 +16,7 @@ _SHOWN = ("state_label", "progress", "vectors", "size", "recall")
 class IndexAdmin(ReadOnlyAdmin):
     """A few rows at most, so each is counted as it is shown."""
 
-    list_display = ("model", "revision", "dimension", *_SHOWN, "created_at")
+    list_display = ("id", "model", "revision", "dimension", *_SHOWN, "created_at")
     fields = (
         *("model", "revision", "dimension"),
         *_SHOWN,
@@ -26,8 +26,11 @@ class IndexAdmin(ReadOnlyAdmin):
 
     @column("State", ordering="state", label=STATUS_LABELS)
     def state_label(self, row: Index) -> str:
-        """As a badge."""
-        return row.state
+        """As a badge; `ready` for what is built and can be activated."""
+        found = indexing.index_progress(row)
+        is_whole = found.has_hnsw and not found.missing
+        is_ready = row.state == Index.State.BUILDING and is_whole
+        return "ready" if is_ready else row.state
 
     @column("Pages")
     def progress(self, row: Index) -> str:

@@ -170,6 +170,15 @@ def _described(contest: Contest) -> dict[str, Any]:
     }
 
 
+_LEGEND = (
+    "Each pair: first, second. won/lost/tied: questions that the second answers better, worse, "
+    "alike (nDCG@10).",
+    "p: how often chance alone would be as uneven (sign test); below 0.05 is no chance.",
+    "half A, half B: questions of one and the other half of the documents: choose a setting by one,"
+    " believe it by the other.",
+)
+
+
 def comparison_lines(comparison: Comparison) -> list[str]:
     """What a terminal shows: for each kind both runs' figures side by side, wins and losses."""
     lines = [f"first:  {comparison.first.setting}", f"second: {comparison.second.setting}", ""]
@@ -183,5 +192,5 @@ def comparison_lines(comparison: Comparison) -> list[str]:
         queries = int(contest.first["queries"])
         lines.append(f"{kind:<14}{queries:>8}{figures}{score:>16}{contest.p:>8.3f}")
     bad = f"{comparison.first.bad} -> {comparison.second.bad}"
-    lines += ["", f"hits judged to be no answer: {bad}", comparison.verdict]
+    lines += ["", *_LEGEND, "", f"hits judged to be no answer: {bad}", comparison.verdict]
     return lines

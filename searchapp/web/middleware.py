@@ -1,9 +1,12 @@
-"""Content-Security-Policy on every answer that has none of its own. Knows no view."""
+"""What every answer has: a Content-Security-Policy; of the API, problems. Knows no view."""
 
 from collections.abc import Callable
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+
+from searchapp.errors import SearchappError
+from searchapp.web.edge import error_response, is_api
 
 _STRICT = (
     "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
@@ -27,5 +30,24 @@ def content_security_policy(
         policy = _LOOSE if request.path.startswith(_LOOSE_PATHS) else _STRICT
         response.headers.setdefault("Content-Security-Policy", policy)
         return response
+
+    return middleware
+
+
+def method_problems(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """405 of the API as problem+json, which Ninja answers as a text of its own."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        if response.status_code != 405 or not is_api(request):
+            return response
+        methods = ", ".join(sorted(response["Allow"].split(", ")))
+        error = SearchappError("method_not_allowed", f"Use {methods} here.")
+        error.status = 405
+        problem = error_response(request, error)
+        problem["Allow"] = methods
+        return problem
 
     return middleware

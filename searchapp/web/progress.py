@@ -16,6 +16,13 @@ from searchapp.web.edge import signed_in
 
 MAX_IDS = 500
 _FINAL = (Document.Status.READY, Document.Status.PARTIAL, Document.Status.FAILED)
+_AWAITED = tuple(status for status in Document.Status if status not in _FINAL)
+_MOST_COUNTED = 1000
+
+
+def awaited_count(actor: Actor) -> int:
+    """How many visible documents have pages on their way; counted up to 1,000."""
+    return visible_documents(actor).filter(status__in=_AWAITED)[:_MOST_COUNTED].count()
 
 
 @dataclass(frozen=True, slots=True)

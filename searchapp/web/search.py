@@ -19,8 +19,11 @@ from searchapp.web.asked import PAGE_SIZE, Asked, asked_from, with_part
 from searchapp.web.cards import cards_get, search_url
 from searchapp.web.edge import is_htmx, signed_in
 from searchapp.web.filters import chips_get, menus_get, range_summary
+from searchapp.web.progress import awaited_count
 
 _SAMPLES_SHOWN = 6
+# With fewer hits than this, what is still being read may be what is missed.
+_FEW = 5
 # What ends by itself: the page asks again.
 _PASSING = {"engine_unavailable", "engine_lost", "model_mismatch", "overloaded"}
 
@@ -73,6 +76,7 @@ def _answer_context(actor: Actor, asked: Asked, answer: Answer) -> dict[str, obj
         "took": words.duration(answer.took_ms),
         "good": [card for card in cards if card.hit.band != "weak"],
         "weak": [card for card in cards if card.hit.band == "weak"],
+        "awaited": awaited_count(actor) if len(cards) < _FEW or not answer.is_answered else 0,
         "searched": pages_count(scope_get(actor, asked.filters)),
         "more_limit": more if is_full and more > asked.limit else None,
         "more_query": asked.to_querystring(limit=more),

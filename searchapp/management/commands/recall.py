@@ -69,7 +69,9 @@ _HEADS = (
 
 def _line(row: Mapping[str, Any]) -> str:
     low, high = row["interval"]
-    losses = [f"{x:.4f}" if x is not None else "-" for x in (row["bits_loss"], row["hnsw_loss"])]
+    # Below 0 is chance: a graph that misses pages may drop those that were wrong.
+    found = (row["bits_loss"], row["hnsw_loss"])
+    losses = [f"{max(x, 0.0):.4f}" if x is not None else "-" for x in found]
     return (
         f"{row['oversampling']:>12}{row['candidates']:>12}{row['method']:>8}{row['recall']:>9.4f}"
         f"{f'{low:.4f}..{high:.4f}':>18}{losses[0]:>12}{losses[1]:>9}"

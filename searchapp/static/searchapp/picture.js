@@ -166,6 +166,8 @@ function restore() {
   if (!kept || hasPicture()) return;
   const [head, data] = kept.split(",");
   const bytes = Uint8Array.from(atob(data), (sign) => sign.charCodeAt(0));
+  // It is asked again at once: nothing is missing meanwhile.
+  document.getElementById("picture-wanted")?.remove();
   whole = new File([bytes], "query", { type: head.slice("data:".length).split(";")[0] });
   hold(whole);
   form.requestSubmit();

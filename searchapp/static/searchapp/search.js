@@ -7,6 +7,12 @@ const results = document.getElementById("results");
 const filters = document.getElementById("filters");
 const weight = form.elements.weight;
 const AGAIN_MS = 4000;
+const OPPOSITES = {
+  like: "unlike",
+  unlike: "like",
+  document: "without_document",
+  without_document: "document",
+};
 const ABSENT = { view: "documents", sort: "relevance" };
 
 weight.addEventListener("input", () => (weight.dataset.isSet = ""));
@@ -82,8 +88,8 @@ document.addEventListener("click", (event) => {
   }
   if (add) {
     add.closest("details").open = false;
-    const opposite = { like: "unlike", unlike: "like" }[add.dataset.add];
-    const said = opposite && form.querySelector(`#chips [name=${opposite}][value="${add.value}"]`);
+    const opposite = OPPOSITES[add.dataset.add];
+    const said = form.querySelector(`#chips [name=${opposite}][value="${add.value}"]`);
     if (said) said.checked = false;
     sendWith(add.dataset.add, add.value);
     scrollTo({ top: 0 });
