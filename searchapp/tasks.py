@@ -47,7 +47,7 @@ def sweep() -> None:
     counts = jobs.sweep()
     counts["build_back"] = indexing.pending_take_back()
     counts["judged_pruned"] = judging.judged_queries_prune()
-    if indexing.is_work_pending():
+    if indexing.is_work_left():
         jobs.wake("embed")
     if any(counts.values()):
         logger.info("sweep: %s", counts)

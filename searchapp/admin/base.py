@@ -20,6 +20,7 @@ STATUS_LABELS = {
     "pages": "info",
     "waiting": "info",
     "claimed": "primary",
+    "starting": "info",
     "building": "warning",
     "active": "success",
     "ready": "success",

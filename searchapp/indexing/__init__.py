@@ -6,6 +6,7 @@ from searchapp.indexing.building import (
     finish_beside,
     index_finish,
     index_progress,
+    is_work_left,
 )
 from searchapp.indexing.embedding import embed_next
 from searchapp.indexing.indexes import (
@@ -22,7 +23,7 @@ from searchapp.indexing.indexes import (
     lacking,
     space_get,
 )
-from searchapp.indexing.pending import is_work_pending, pending_take_back
+from searchapp.indexing.pending import pending_take_back
 from searchapp.indexing.units import Unit, page_units
 
 __all__ = [
@@ -43,7 +44,7 @@ __all__ = [
     "index_progress",
     "index_resume",
     "index_retire",
-    "is_work_pending",
+    "is_work_left",
     "lacking",
     "page_units",
     "pending_take_back",

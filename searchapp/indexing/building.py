@@ -18,6 +18,7 @@ from searchapp import jobs
 from searchapp.indexing.apart import work_apart
 from searchapp.indexing.hnsw import hnsw_build, hnsw_lacks
 from searchapp.indexing.pending import (
+    is_work_pending,
     pending_claim,
     pending_done,
     pending_failed,
@@ -58,14 +59,15 @@ class Progress:
 
 def index_progress(index: Index) -> Progress:
     """Counted now."""
+    pages = Page.objects.filter(step=Page.Step.DONE).count()
     pending = PendingPage.objects.filter(index=index)
-    missing = pending.count()
+    missing = pages if index.state == Index.State.STARTING else pending.count()
     failures = pending.filter(failed=True)
     last = failures.values_list("error_message", flat=True).first()
     rate = index.pages_per_s
     is_recent = index.sampled_at is not None and timezone.now() - index.sampled_at < _PAUSE
     return Progress(
-        pages=Page.objects.filter(step=Page.Step.DONE).count(),
+        pages=pages,
         missing=missing,
         failed=failures.count(),
         seconds_left=missing / rate if rate and is_recent else None,
@@ -139,6 +141,11 @@ def _finish(index: Index) -> None:
     finally:
         connection.close()
         _finishing.release()
+
+
+def is_work_left() -> bool:
+    """Whether an embed worker would find something: pages, or an index that only lacks HNSW."""
+    return is_work_pending() or _unfinished() is not None
 
 
 def _unfinished() -> Index | None:

@@ -8,15 +8,15 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from searchapp import engine, jobs
 from searchapp.errors import InvalidInput, NotFound, Unavailable
 from searchapp.indexing.building import Progress, index_progress
 from searchapp.indexing.hnsw import hnsw_create
-from searchapp.indexing.partitions import partition_create
-from searchapp.indexing.pending import pending_fill, pending_retry
+from searchapp.indexing.partitions import partition_create, partition_drop
+from searchapp.indexing.pending import pending_fill, pending_forget, pending_retry
 from searchapp.models import Index
 from searchapp.models.indexes import index_active
 
@@ -61,16 +61,24 @@ def space_get(
     return engine.VectorSpace(source, spec, wanted)
 
 
-@transaction.atomic
 def index_create(space: engine.VectorSpace, *, state: str = Index.State.BUILDING) -> Index:
     """A new index with its partition, and a row of work for each page that is searchable.
 
-    HNSW is made at once when there is nothing to load, else after it (building.py).
+    HNSW is made at once when there is nothing to load, else after it (building.py). Raises
+    Unavailable `index_in_use`; what was cut off `index_build` takes up.
     """
+    index = _index_add(space)
+    _index_start(index, state)
+    return index
+
+
+@transaction.atomic
+def _index_add(space: engine.VectorSpace) -> Index:
     # Pages that are being stored come first; those after us see the new index.
-    list(Index.objects.select_for_update().filter(state=Index.State.ACTIVE))
+    active = Index.objects.filter(state=Index.State.ACTIVE)
+    list(active.select_for_update(no_key=True))
     source = space.source
-    index = Index.objects.create(
+    return Index.objects.create(
         model=space.spec.name,
         revision=space.spec.revision,
         dimension=space.dimension,
@@ -78,13 +86,25 @@ def index_create(space: engine.VectorSpace, *, state: str = Index.State.BUILDING
         source_revision=source.revision,
         url=source.url,
         description=engine.described(space.spec),
-        state=state,
-        activated_at=timezone.now() if state == Index.State.ACTIVE else None,
+        state=Index.State.STARTING,
     )
+
+
+def _index_start(index: Index, state: str) -> None:
+    """Its partition and its rows of work, again where it was cut off: only then it is `state`.
+
+    Of the tables that others use it locks none while it goes through the pages.
+    """
     partition_create(index)
-    if not pending_fill(index):
-        hnsw_create(index)
-    return index
+    with transaction.atomic():
+        row = Index.objects.select_for_update(no_key=True).get(pk=index.pk)
+        if row.state == Index.State.STARTING:
+            if not pending_fill(row):
+                hnsw_create(row)
+            row.state = state
+            row.activated_at = timezone.now() if state == Index.State.ACTIVE else None
+            row.save(update_fields=["state", "activated_at"])
+    index.refresh_from_db(fields=["state", "activated_at"])
 
 
 def index_build(space: engine.VectorSpace, *, is_new: bool = False) -> Index:
@@ -109,9 +129,12 @@ def index_build(space: engine.VectorSpace, *, is_new: bool = False) -> Index:
     return found
 
 
-@transaction.atomic
 def index_resume(index: Index) -> None:
-    """Have the workers embed what it lacks, failed pages included."""
+    """Have the workers embed what it lacks, failed pages included.
+
+    Raises Unavailable `index_in_use` when its partition cannot be made now."""
+    if index.state == Index.State.STARTING:
+        _index_start(index, Index.State.BUILDING)
     Index.objects.filter(pk=index.pk, state=Index.State.RETIRED).update(state=Index.State.BUILDING)
     index.refresh_from_db(fields=["state"])
     pending_retry(index)
@@ -137,7 +160,7 @@ def index_activate(index: Index, *, is_forced: bool = False) -> None:
     _warm_up(index.space)
     with transaction.atomic():
         # Pages that are being stored in the old one come first: they are rows of work by then.
-        rows = list(Index.objects.select_for_update().order_by("pk"))
+        rows = list(Index.objects.select_for_update(no_key=True).order_by("pk"))
         _completeness_check(index, is_forced=is_forced)
         now = timezone.now()
         active = [row.pk for row in rows if row.state == Index.State.ACTIVE]
@@ -182,8 +205,10 @@ def _warm_up(space: engine.VectorSpace) -> None:
 
 
 def index_retire(index: Index) -> None:
-    """Stop a build, keeping what it has. Raises InvalidInput `index_active`."""
+    """Stop a build, keeping what it has. Raises InvalidInput `index_active`, `index_incomplete`."""
     _active_refuse(index)
+    if index.state == Index.State.STARTING:
+        raise InvalidInput("index_incomplete", f"{index} has nothing to keep: build or drop it.")
     Index.objects.filter(pk=index.pk, state=Index.State.BUILDING).update(
         state=Index.State.RETIRED, retired_at=timezone.now()
     )
@@ -192,7 +217,8 @@ def index_retire(index: Index) -> None:
 
 def index_drop(index: Index) -> None:
     """Drop its partition and its row. Raises InvalidInput `index_active`, Unavailable
-    `index_in_use` shortly after the switch, when searches that began before may still ask it."""
+    `index_in_use` shortly after the switch, when searches that began before may still ask it, and
+    while something reads the vectors for long."""
     _active_refuse(index)
     if index.retired_at is not None and index.activated_at is not None:
         left = _SETTLED_SECONDS - (timezone.now() - index.retired_at).total_seconds()
@@ -200,10 +226,15 @@ def index_drop(index: Index) -> None:
             raise Unavailable(
                 "index_in_use", f"Searches may still ask {index}; try again in {left:.0f} s."
             )
-    with transaction.atomic(), connection.cursor() as cursor:
-        _active_refuse(Index.objects.select_for_update().get(pk=index.pk))
-        cursor.execute(f"DROP TABLE IF EXISTS searchapp_embedding_{index.pk}")
-        cursor.execute("DELETE FROM searchapp_index WHERE id = %s", [index.pk])
+    with transaction.atomic():
+        row = Index.objects.select_for_update(no_key=True).get(pk=index.pk)
+        _active_refuse(row)
+        # As one that was only begun: nobody works on it, and no row is locked that others wait
+        # for with the table in hand. Killed here, it can be dropped or built again.
+        Index.objects.filter(pk=index.pk).update(state=Index.State.STARTING)
+        pending_forget(row)
+    partition_drop(index)
+    Index.objects.filter(pk=index.pk).delete()
 
 
 def _active_refuse(index: Index) -> None:

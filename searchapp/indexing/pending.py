@@ -20,15 +20,21 @@ _LIVE = (Index.State.ACTIVE, Index.State.BUILDING)
 
 
 def pending_fill(index: Index) -> int:
-    """Every page that is searchable now; how many. Inside the transaction that makes the index."""
+    """Every page that is searchable now; how many. An index that nobody works on yet."""
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = 0")
         cursor.execute(
             "INSERT INTO searchapp_pendingpage (index_id, page_id) "
-            "SELECT %s, id FROM searchapp_page WHERE step = 'done' ORDER BY document_id, number",
+            "SELECT %s, id FROM searchapp_page WHERE step = 'done' ORDER BY document_id, number "
+            "ON CONFLICT (index_id, page_id) DO NOTHING",
             [index.pk],
         )
-        return int(cursor.rowcount)
+    return PendingPage.objects.filter(index=index).count()
+
+
+def pending_forget(index: Index) -> None:
+    """All its rows of work are gone."""
+    PendingPage.objects.filter(index=index).delete()
 
 
 def pending_add(page: Page, *, but: Index) -> None:
@@ -36,7 +42,7 @@ def pending_add(page: Page, *, but: Index) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO searchapp_pendingpage (index_id, page_id) "
-            "SELECT id, %s FROM searchapp_index WHERE id <> %s "
+            "SELECT id, %s FROM searchapp_index WHERE id <> %s ORDER BY id FOR KEY SHARE "
             "ON CONFLICT (index_id, page_id) DO UPDATE SET attempts = 0, lease_until = NULL, "
             "not_before = NULL, worker = '', failed = false, error_code = '', error_message = ''",
             [page.pk, but.pk],
@@ -45,36 +51,38 @@ def pending_add(page: Page, *, but: Index) -> None:
 
 def pending_claim(limit: int) -> list[PendingPage]:
     """Up to `limit` rows of one index that is active or building, oldest first."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _CLAIM,
-            {"worker": jobs.worker_name(), "seconds": settings.LEASE_SECONDS, "limit": limit},
-        )
-        ids = [row[0] for row in cursor.fetchall()]
+    ids = next((ids for index_id in _live() if (ids := _claim(index_id, limit))), [])
     if ids:
         jobs.enqueue("embed")
     rows = PendingPage.objects.filter(pk__in=ids).select_related("index", "page__document")
     return list(rows.order_by("pk"))
 
 
+def _live() -> list[int]:
+    """The indexes that are worked on, the active one first."""
+    rows = Index.objects.filter(state__in=_LIVE).order_by("state", "pk")
+    return list(rows.values_list("pk", flat=True))
+
+
+def _claim(index_id: int, limit: int) -> list[int]:
+    numbers = {"index": index_id, "seconds": settings.LEASE_SECONDS, "limit": limit}
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, {"worker": jobs.worker_name(), **numbers})
+        return [row[0] for row in cursor.fetchall()]
+
+
+# Of an index that is named, and in an array: else the whole backlog is read for each batch.
 _CLAIM = """
 UPDATE searchapp_pendingpage
 SET lease_until = now() + make_interval(secs => %(seconds)s), worker = %(worker)s,
     attempts = attempts + 1
-WHERE id IN (
-    SELECT pending.id FROM searchapp_pendingpage pending
-    WHERE NOT failed AND (lease_until IS NULL OR lease_until < now())
+WHERE id = ANY(ARRAY(
+    SELECT id FROM searchapp_pendingpage
+    WHERE index_id = %(index)s AND NOT failed
+    AND (lease_until IS NULL OR lease_until < now())
     AND (not_before IS NULL OR not_before <= now())
-    AND index_id = (
-        SELECT index_id FROM searchapp_pendingpage
-        JOIN searchapp_index ON searchapp_index.id = index_id
-        WHERE searchapp_index.state IN ('active', 'building') AND NOT failed
-        AND (lease_until IS NULL OR lease_until < now())
-        AND (not_before IS NULL OR not_before <= now())
-        ORDER BY searchapp_index.state, index_id LIMIT 1
-    )
-    ORDER BY pending.id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-) RETURNING id
+    ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)) RETURNING id
 """
 
 
@@ -137,7 +145,7 @@ def is_work_pending() -> bool:
     now = timezone.now()
     free = Q(lease_until=None) | Q(lease_until__lt=now)
     due = Q(not_before=None) | Q(not_before__lte=now)
-    return PendingPage.objects.filter(free, due, index__state__in=_LIVE, failed=False).exists()
+    return PendingPage.objects.filter(free, due, index_id__in=_live(), failed=False).exists()
 
 
 def _mine(rows: Sequence[PendingPage]) -> QuerySet[PendingPage]:

@@ -2,11 +2,13 @@
 
 from django.db import migrations
 
+# A statement of its own: within another, that one is timed already.
+NO_LIMIT = "SET LOCAL statement_timeout = 0"
+
 FORWARD = """
 DO $$
 DECLARE one record; lane text;
 BEGIN
-    SET LOCAL statement_timeout = 0;
     FOR one IN SELECT id, dimension FROM searchapp_index LOOP
         EXECUTE format('DROP INDEX IF EXISTS searchapp_embedding_%s_bits', one.id);
         FOREACH lane IN ARRAY ARRAY['image', 'text'] LOOP
@@ -25,7 +27,6 @@ BACK = """
 DO $$
 DECLARE one record; lane text;
 BEGIN
-    SET LOCAL statement_timeout = 0;
     FOR one IN SELECT id, dimension FROM searchapp_index LOOP
         FOREACH lane IN ARRAY ARRAY['image', 'text'] LOOP
             EXECUTE format('DROP INDEX IF EXISTS searchapp_embedding_%s_bits_%s', one.id, lane);
@@ -42,4 +43,4 @@ END $$;
 class Migration(migrations.Migration):
     dependencies = [("searchapp", "0003_retrieval")]
 
-    operations = [migrations.RunSQL(FORWARD, BACK)]
+    operations = [migrations.RunSQL([NO_LIMIT, FORWARD], [NO_LIMIT, BACK])]

@@ -8,6 +8,8 @@ class Migration(migrations.Migration):
     dependencies = [("searchapp", "0007_index_changes")]
 
     operations = [
+        # Goes through all pages.
+        migrations.RunSQL("SET LOCAL statement_timeout = 0", migrations.RunSQL.noop),
         migrations.AddIndex(
             model_name="document",
             index=django.contrib.postgres.indexes.GinIndex(

@@ -16,6 +16,8 @@ class Index(models.Model):
     """All embeddings of one model at one revision and dimension: one partition of Embedding."""
 
     class State(models.TextChoices):
+        # Its partition or its rows of work are not whole: before a build, and while it is dropped.
+        STARTING = "starting"
         BUILDING = "building"
         ACTIVE = "active"
         RETIRED = "retired"
@@ -114,6 +116,14 @@ class PendingPage(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["index", "page"], name="pendingpage_once"),
+        ]
+        indexes = [
+            # What is claimed next of an index, however long its backlog.
+            models.Index(
+                fields=["index", "id"],
+                condition=models.Q(failed=False),
+                name="pendingpage_waiting",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -214,9 +214,9 @@ def test_what_a_dead_worker_held_is_free_again(report: Document) -> None:
     gone.wait()
     assert len(pending.pending_claim(16)) == 3
     PendingPage.objects.update(worker=f"{jobs.worker_name().rpartition(':')[0]}:{gone.pid}")
-    assert not indexing.is_work_pending()
+    assert not indexing.is_work_left()
     assert indexing.pending_take_back() == 3
-    assert indexing.is_work_pending()
+    assert indexing.is_work_left()
     assert indexing.build_next()
     assert PendingPage.objects.count() == 0
 
@@ -300,8 +300,10 @@ def test_a_worker_makes_the_hnsw_index_when_nobody_waits_for_it(report: Document
     index = build()
     indexing.finish_beside()
     drain()
+    assert indexing.is_work_left()  # should the worker that makes it be killed
     indexing.finish_beside()
     wait_until(lambda: not hnsw_lacks(index))
+    assert not indexing.is_work_left()
 
 
 def test_a_model_that_does_not_answer_is_not_switched_to(

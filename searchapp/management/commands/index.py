@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from searchapp import engine, indexing, jobs
 from searchapp.environment import model_place
@@ -14,10 +15,12 @@ from searchapp.errors import SearchappError, Unavailable
 from searchapp.indexing import Progress
 from searchapp.models import Index
 from searchapp.models.indexes import index_settings_differ
+from searchapp.search.stages.background import background_prepare
 
 _WAIT_S = 60.0
 _LOAD_S = 3600.0
 _LOOK_S = 1.0
+_DROP_S = 180.0
 _BAR = 30
 
 
@@ -69,6 +72,8 @@ class Command(BaseCommand):
             actions[action](options)
         except SearchappError as error:
             raise CommandError(str(error)) from error
+        except DatabaseError as error:
+            raise CommandError(f"The database says: {error}") from error
 
     def _ensure(self, options: dict[str, Any]) -> None:
         if not Index.objects.filter(state=Index.State.ACTIVE).exists():
@@ -86,12 +91,14 @@ class Command(BaseCommand):
             name = f"{one.model}@{one.revision[:12]}"
             pages = _told(progress) if progress.missing else f"all {progress.pages:,}"
             pages += "" if progress.has_hnsw else ", without HNSW index"
-            self.stdout.write(f"{one.pk:>4} {name:40} {one.dimension:>5} {one.state:9} {pages}")
+            state = _state(line)
+            self.stdout.write(f"{one.pk:>4} {name:40} {one.dimension:>5} {state:9} {pages}")
         active = [line.index for line in lines if line.index.state == Index.State.ACTIVE]
         if not active:
             self.stdout.write("There is no active index: run `manage.py index ensure`.")
         elif index_settings_differ(active[0]):
-            self.stdout.write(_DIFFER)
+            wanted = [line.index for line in lines if not index_settings_differ(line.index)]
+            self.stdout.write(_THERE.format(wanted[-1].pk) if wanted else _DIFFER)
 
     def _build(self, options: dict[str, Any]) -> None:
         source = _source(options)
@@ -146,6 +153,7 @@ class Command(BaseCommand):
             # Going back: what was uploaded since is embedded first.
             indexing.index_resume(index)
             self._build_wait(index)
+        background_prepare(index)
         indexing.index_activate(index, is_forced=options["force"])
         self.stdout.write(f"Active index: {index}")
         missing = indexing.index_progress(index).missing
@@ -158,14 +166,18 @@ class Command(BaseCommand):
             indexing.index_retire(index)
             self.stdout.write(f"Retired, kept: {index}")
             return
+        end, said = time.monotonic() + _DROP_S, ""
         while True:
             try:
                 indexing.index_drop(index)
-            except Unavailable as error:
-                self.stdout.write(error.message)
-                time.sleep(_LOOK_S * 5)
-            else:
                 break
+            except Unavailable as error:
+                if time.monotonic() > end:
+                    raise
+                if not said:
+                    said = f"Waiting, for {_DROP_S:.0f} s at most: {error.message}"
+                    self.stdout.write(said)
+            time.sleep(_LOOK_S * 5)
         self.stdout.write(f"Dropped: {index}")
 
 
@@ -173,6 +185,19 @@ _DIFFER = (
     "EMBEDDING_MODEL, EMBEDDING_REVISION or EMBEDDING_DIMENSION name another one. Searches and "
     "uploads go on with the active index; to change, run `manage.py index build`."
 )
+
+_THERE = (
+    "EMBEDDING_MODEL, EMBEDDING_REVISION and EMBEDDING_DIMENSION name index {0}, which is not the "
+    "active one; to change, run `manage.py index activate {0}`."
+)
+
+
+def _state(line: indexing.IndexLine) -> str:
+    """`ready` for what is built and can be activated."""
+    progress = line.progress
+    is_whole = progress.has_hnsw and not progress.missing
+    is_ready = line.index.state == Index.State.BUILDING and is_whole
+    return "ready" if is_ready else line.index.state
 
 
 def _is_engine_ours() -> bool:
