@@ -42,6 +42,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "searchapp.api.embed.EmbedApi",
     "searchapp.web.middleware.content_security_policy",
+    "searchapp.web.middleware.method_problems",
     "searchapp.web.turns.Turns",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -89,23 +89,30 @@ def _searchapp_error(request: HttpRequest, error: SearchappError) -> HttpRespons
 
 @api.exception_handler(ValidationError)
 def _validation_error(request: HttpRequest, error: ValidationError) -> HttpResponse:
-    faults = [{"field": _field(e["loc"]), "message": e["msg"]} for e in error.errors]
+    faults = [{"field": _field(e["loc"]), "message": _fault(e)} for e in error.errors]
     first = faults[0]
+    is_unknown = error.errors[0]["type"] == "extra_forbidden"
     return problem(
         request,
         422,
         "invalid_field",
-        f"{first['field']}: {first['message']}",
+        first["message"] if is_unknown else f"{first['field']}: {first['message']}",
         field=first["field"],
         errors=faults,
     )
+
+
+def _fault(error: dict[str, Any]) -> str:
+    if error["type"] == "extra_forbidden":
+        return f"There is no field '{str(error['loc'][-1])[:40]}'."
+    return str(error["msg"])
 
 
 def _field(location: tuple[Any, ...]) -> str:
     """Where it is, without what comes first: body, query, form, file or path."""
     skipped = {"payload", "function-after", "upload"}
     names = (str(part) for part in location[1:] if part not in skipped)
-    return ".".join(names) or str(location[-1])
+    return ".".join(names) or str(location[0])
 
 
 @api.exception_handler(AuthenticationError)

@@ -1,9 +1,11 @@
 """What a search takes and gives over HTTP; conversions to queries and from answers."""
 
+import json
 from datetime import date
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from searchapp.api.schemas import PageRef, StrictSchema
 from searchapp.search.query import Exclusions, Filters, Query, metadata_from
@@ -24,6 +26,19 @@ class ExclusionsIn(StrictSchema):
         return Exclusions(**{name: tuple(values) for name, values in self})
 
 
+def _values(given: object) -> tuple[str, ...]:
+    """As texts, a number or truth as JSON spells it; `scope` finds it in either form."""
+    values = given if isinstance(given, list) else [given]
+    if not all(isinstance(value, str | int | float) for value in values):
+        raise PydanticCustomError("values", "A value is a text or a number, or a list of such.")
+    return tuple(value if isinstance(value, str) else json.dumps(value) for value in values)
+
+
+_ONE = {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}
+_SCHEMA = {"anyOf": [*_ONE["anyOf"], {"type": "array", "items": _ONE}]}
+Values = Annotated[tuple[str, ...], BeforeValidator(_values), WithJsonSchema(_SCHEMA)]
+
+
 class FiltersIn(StrictSchema):
     """What hits must match; several values of one filter: any of them; all filters together.
 
@@ -39,19 +54,15 @@ class FiltersIn(StrictSchema):
     uploaded_to: date | None = None
     page_from: int | None = None
     page_to: int | None = None
-    metadata: dict[str, str | list[str]] = {}
+    metadata: dict[str, Values] = {}
     without: ExclusionsIn = Field(default_factory=ExclusionsIn)
 
     def to_filters(self) -> Filters:
         """As the search takes them."""
-        metadata = {
-            key: (values,) if isinstance(values, str) else tuple(values)
-            for key, values in self.metadata.items()
-        }
         given: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in self
         }
-        return Filters(**given | {"metadata": metadata, "without": self.without.to_exclusions()})
+        return Filters(**given | {"without": self.without.to_exclusions()})
 
 
 class QueryContent(StrictSchema):

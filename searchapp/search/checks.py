@@ -67,7 +67,8 @@ def _content_check(query: Query) -> None:
 
 
 def _is_blank(part: engine.Part) -> bool:
-    return isinstance(part, engine.TextPart) and not part.text.replace("\x00", "").strip()
+    """Signs alone ask nothing."""
+    return isinstance(part, engine.TextPart) and not any(map(str.isalnum, part.text))
 
 
 def _examples_check(query: Query) -> None:
@@ -85,13 +86,27 @@ def filters_check(filters: Filters) -> None:
     """Raises InvalidInput naming the filter that cannot be used."""
     _values_check(filters, "filters")
     _values_check(filters.without, "filters.without")
+    _exclusions_check(filters)
     _metadata_check(filters)
     for name in ("page_from", "page_to"):
         number = getattr(filters, name)
         if number is not None and not 1 <= number <= _MAX_NUMBER:
-            raise InvalidInput(f"invalid_{name}", f"{name} is 1 or more.", field=f"filters.{name}")
+            raise InvalidInput(
+                f"invalid_{name}", f"{name} is 1 to {_MAX_NUMBER}.", field=f"filters.{name}"
+            )
     _range_check("uploaded", filters.uploaded_from, filters.uploaded_to)
     _range_check("page", filters.page_from, filters.page_to)
+
+
+def _exclusions_check(filters: Filters) -> None:
+    for name in ("collections", "documents", "types", "tags", "languages"):
+        both = set(getattr(filters, name)) & set(getattr(filters.without, name))
+        if both:
+            raise InvalidInput(
+                "impossible_filter",
+                f"'{str(min(both))[:40]}' is both wanted and left out: nothing can match.",
+                field=f"filters.without.{name}",
+            )
 
 
 def _range_check(name: str, first: object, last: object) -> None:

@@ -12,11 +12,12 @@ from searchapp.search.places import Place, facets_count, places_get, places_sort
 from searchapp.search.query import Query
 from searchapp.search.types import Hit, Ranked, Scope
 
-# A document's other pages are named when they score at least this share of its best one.
-_ALSO_SHARE = 0.8
-
 # What cards and answers show; all else is read when it is asked for.
-_PAGE = ("id", "document_id", "number", "hidden", "width", "height", "text", "notes", "language")
+# In the order of the model's fields, as `from_db` reads them.
+_PAGE = (
+    *("id", "document_id", "number", "hidden", "thumbnail", "width", "height"),
+    *("text", "notes", "language"),
+)
 _DOCUMENT = ("id", "collection_id", "title", "filename", "kind", "page_count")
 _COLLECTION = ("id", "slug", "name")
 _COLUMNS = ", ".join(
@@ -107,9 +108,7 @@ def _first_of_each(places: list[Place]) -> list[Place]:
 
 def _also(places: list[Place]) -> dict[int, tuple[int, ...]]:
     numbers: dict[int, list[int]] = {}
-    best: dict[int, float] = {}
     for place in places:
-        top = best.setdefault(place.document_id, place.ranked.score)
-        if place.ranked.score >= _ALSO_SHARE * top:
+        if not place.is_weak:
             numbers.setdefault(place.document_id, []).append(place.number)
     return {document_id: tuple(sorted(found)) for document_id, found in numbers.items()}

@@ -20,6 +20,12 @@ MAX_METADATA_KEYS = 20
 MAX_VALUE_CHARS = 1000
 
 
+def _languages_lower(values: "Exclusions | Filters") -> None:
+    """Codes are the same in any case, as in `EN`."""
+    lower = tuple(code.lower() for code in values.languages)
+    object.__setattr__(values, "languages", lower)
+
+
 @dataclass(frozen=True, slots=True)
 class Exclusions:
     """What hits must not be. Several values: none of them."""
@@ -29,6 +35,9 @@ class Exclusions:
     types: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _languages_lower(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +61,20 @@ class Filters:
     metadata: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     without: Exclusions = field(default_factory=Exclusions)
 
+    def __post_init__(self) -> None:
+        _languages_lower(self)
+
     @property
     def is_empty(self) -> bool:
         """Whether nothing is bounded below the collections."""
         without = replace(self.without, collections=())
         return replace(self, collections=(), without=without) == Filters()
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The names of what is set and counted by its values."""
+        named = ("collections", "types", "tags", "languages")
+        return tuple(name for name in named if getattr(self, name))
 
     @property
     def narrowing(self) -> tuple[str, ...]:

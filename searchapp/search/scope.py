@@ -35,9 +35,10 @@ _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?")
 def scope_get(actor: Actor, filters: Filters, words: Condition = ("", {})) -> Scope:
     """Rights, filters, and the condition on words (of `syntax.condition`) as ids and a subselect.
 
-    Raises InvalidInput for collections that do not exist or are not visible.
+    Raises InvalidInput for collections and documents that do not exist or are not visible.
     """
     collections = collections_allowed(actor, filters)
+    _documents_check(actor, filters)
     if filters.is_empty and not words[0]:
         return Scope(collections)
     sql, parameters = _conditions(filters, words)
@@ -126,6 +127,19 @@ def _count(
     )
     count = int(statement_run(statement)[0][0])
     return count if count <= EXACT_PAGES else None
+
+
+def _documents_check(actor: Actor, filters: Filters) -> None:
+    for field, ids in (
+        ("filters.documents", filters.documents),
+        ("filters.without.documents", filters.without.documents),
+    ):
+        if not ids:
+            continue
+        there = access.visible_documents(actor).filter(pk__in=ids).values_list("pk", flat=True)
+        if missing := set(ids) - set(there):
+            message = f"There is no document {min(missing)}."
+            raise InvalidInput("unknown_document", message, field=field)
 
 
 def collections_allowed(actor: Actor, filters: Filters) -> tuple[int, ...] | None:

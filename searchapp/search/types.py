@@ -101,13 +101,30 @@ class PictureHit:
 class LexicalHit:
     """A page found by its words: the share (0..1) of the query's idf mass that it holds.
 
-    density: how often it holds them, 0.5 to 1.
+    density: how often it holds them, 0.5 to 1. rarity (0..1): how much of the query one word it
+    holds makes up, times how rare that is: 1 for a query that is a word of one page. weight (0..1):
+    of these words among all that is asked.
     """
 
     page_id: int
     share: float
     words: tuple[str, ...] = ()
     density: float = 1.0
+    rarity: float = 1.0
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What bands and weights hang on, of a query.
+
+    picture_weight: the pictures' share (0..1). is_quoted: a phrase is required, so every page holds
+    it. is_telling: it asks something; stop words alone do not.
+    """
+
+    picture_weight: float = 1.0
+    is_quoted: bool = False
+    is_telling: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +152,17 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a search returns. facets: by filter, counts of the values among the pages that fit."""
+    """What a search returns. facets: by filter, counts of the values among the pages that fit.
+
+    nothing: the sentence for no hits.
+    """
 
     hits: tuple[Hit, ...]
     stages: tuple[Stage, ...]
     index: dict[str, object]
     took_ms: float
     facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    nothing: str = "No page that you may see matches the query."
 
     @property
     def is_answered(self) -> bool:
@@ -152,5 +173,5 @@ class Answer:
     def message(self) -> str:
         """A sentence for an answer that is none; "" otherwise."""
         if not self.hits:
-            return "No page that you may see matches the query and its filters."
+            return self.nothing
         return "" if self.is_answered else "Nothing fits well; these pages only come nearest."

@@ -17,6 +17,7 @@ from searchapp.evaluation import probes as probes_module
 from searchapp.evaluation.exact import Truth, truth_get
 from searchapp.evaluation.probes import FRAGMENT, JUDGED, TURNED, Probe, probes_get, turn
 from searchapp.evaluation.recall import advice, recall_figures, recall_latest, recall_measure
+from searchapp.indexing import index_drop
 from searchapp.models import Index, Measurement, Page
 from searchapp.models.indexes import index_active
 from searchapp.models.literals import bits_literal, vector_literal
@@ -271,3 +272,12 @@ def test_uploads_go_on_beside(people: People) -> None:
     upload(people, pdf_make(), "report.pdf")
     drain()
     assert recall_measure(queries=2).figures["lanes"]["text"]["units"] == 3
+
+
+def test_an_index_that_was_measured_can_be_dropped(people: People) -> None:
+    active = index_active()
+    old = Index.objects.create(model="old", revision="1", dimension=D, state="retired")
+    Measurement.objects.create(index=old, figures={})
+    Measurement.objects.create(index=active, figures={})
+    index_drop(old)
+    assert [found.index for found in Measurement.objects.all()] == [active]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 
 from searchapp import access
 from searchapp.models import Page
@@ -166,6 +167,7 @@ def content(*parts: dict[str, Any]) -> dict[str, Any]:
         ({}, "query", "empty_query"),
         ({"query": " \u3000\n"}, "query", "empty_query"),
         ({"query": "-turbine"}, "query", "empty_query"),
+        *(({"query": signs}, "query", "empty_query") for signs in ("-", '"', '""', "?! …")),
         ({"unlike": [1]}, "query", "empty_query"),
         ({"query": "x" * 100_000}, "query", "query_too_long"),
         (content(*[{"type": "text", "text": "x"}] * 21), "query", "query_too_long"),
@@ -298,3 +300,60 @@ def test_a_search_that_takes_too_long_is_503(
     response = alice._client.post("/api/v1/search", X, content_type="application/json")
     assert (response.status_code, response.json()["code"]) == (503, "search_timeout")
     assert int(response["Retry-After"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "code", "detail"),
+    [
+        (bounded(page_to=10**12), "filters.page_to", "invalid_page_to", "1 to 2147483647"),
+        (X | {"colour": 1}, "colour", "invalid_field", "There is no field 'colour'."),
+        ([], "body", "invalid_field", "body: "),
+        (bounded(metadata={"year": {}}), "filters.metadata.year", "invalid_field", "or a number"),
+        (
+            bounded(tags=["a"], without={"tags": ["b", "a"]}),
+            "filters.without.tags",
+            "impossible_filter",
+            "'a' is both",
+        ),
+        (bounded(documents=[99999]), "filters.documents", "unknown_document", "99999"),
+        (
+            bounded(without={"documents": [99999]}),
+            "filters.without.documents",
+            "unknown_document",
+            "99999",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said(
+    people: People, alice: Api, body: Any, field: str, code: str, detail: str
+) -> None:
+    status, problem = alice.post("/search", body)
+    assert (status, problem["field"], problem["code"]) == (422, field, code)
+    assert detail in problem["detail"]
+
+
+def test_a_hidden_document_is_an_unknown_one(people: People, pages: list[Page]) -> None:
+    document = pages[0].document_id
+    key = access.apikey_create(name="other", user=people.charlie)
+    body = bounded(documents=[document])
+    assert Api(key).post("/search", body)[1]["code"] == "unknown_document"
+
+
+def test_numbers_in_metadata_and_languages_in_any_case(alice: Api, pages: list[Page]) -> None:
+    for filters in ({"metadata": {"year": 2025}}, {"metadata": {"year": [2025, 1.5]}}):
+        assert len(alice.post("/search", bounded(**filters))[1]["hits"]) == 3
+    assert numbers(alice.post("/search", bounded(languages=["DE"]))[1]) == [2]
+
+
+def test_another_method_is_a_problem(people: People, client: Client) -> None:
+    response = client.delete("/api/v1/search")
+    assert (response.status_code, response["Allow"]) == (405, "GET, POST")
+    assert response["Content-Type"] == "application/problem+json"
+    assert response.json()["code"] == "method_not_allowed"
+
+
+def test_nothing_is_said_of_what_was_asked(people: People, alice: Api) -> None:
+    message = alice.post("/search", X)[1]["message"]
+    assert message == "No page that you may see matches the query."
+    filtered = alice.post("/search", bounded(tags=["a"]))[1]["message"]
+    assert filtered.endswith("matches the query and its filters.")
