@@ -76,9 +76,14 @@ def asked_vector(asked: Asked, weight: float | None, space: VectorSpace) -> Floa
     return unit((1 - weight) * words + weight * pictures)
 
 
-def words_text(asked: Asked, weight: float | None) -> str:
-    """The words to look up: typed, and read on the pictures; those of weight 0 left out."""
-    parts: Sequence[engine.Part] = asked.parts
-    if asked.words and asked.pictures and weight in (0, 1):
-        parts = asked.pictures if weight else asked.words
+def words_weighted(asked: Asked, weight: float | None) -> list[tuple[str, float]]:
+    """The words to look up, and what they weigh: typed, and read on the pictures, in one when there
+    is no weight to tell them apart; none of weight 0."""
+    if weight is None or not (asked.words and asked.pictures):
+        return [(_text(asked.parts), 1.0)]
+    both = ((_text(asked.words), 1 - weight), (_text(asked.pictures), weight))
+    return [(text, share) for text, share in both if share > 0]
+
+
+def _text(parts: Sequence[engine.Part]) -> str:
     return " ".join(part.text for part in parts if part.text)

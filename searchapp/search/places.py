@@ -8,11 +8,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
+
+from django.db import connection
 
 from searchapp import access
 from searchapp.access import Actor
-from searchapp.search.query import Sort
+from searchapp.search.query import MAX_LIMIT, Sort
 from searchapp.search.types import Ranked
 
 # Values of one facet, the most frequent first.
@@ -39,6 +42,15 @@ class Place:
         return self.ranked.band == "weak"
 
 
+# A page with more may be looked at as having text: it would have to be read to know.
+_BLANK_BYTES = 100
+_BLANK = """
+SELECT id FROM searchapp_page WHERE id = ANY(%(pages)s)
+    AND octet_length(text) + octet_length(notes) < %(bytes)s AND text || notes !~ '\\S'
+"""
+# Ranked pages that are counted, whatever `limit` is.
+COUNTED = MAX_LIMIT
+
 _COLUMNS = (
     "pk",
     "document_id",
@@ -60,6 +72,13 @@ def places_get(actor: Actor, ranked: Iterable[Ranked]) -> list[Place]:
     return [Place(item, *found[item.page_id]) for item in ranked if item.page_id in found]
 
 
+def pages_blank(pages: Iterable[int]) -> set[int]:
+    """Those of the pages that have no text; of others, not even the length is read out of line."""
+    with connection.cursor() as cursor:
+        cursor.execute(_BLANK, {"pages": list(pages), "bytes": _BLANK_BYTES})
+        return {row[0] for row in cursor.fetchall()}
+
+
 def places_sorted(places: Iterable[Place], sort: Sort) -> list[Place]:
     """Places, which come by relevance, in the wanted order."""
     if sort == "relevance":
@@ -76,11 +95,12 @@ def _key(place: Place, sort: Sort) -> tuple[Any, ...]:
 
 
 def facets_count(places: Iterable[Place]) -> dict[str, dict[str, int]]:
-    """How many of the pages that fit have each value, by filter; `uploaded` by month.
+    """How many of the first COUNTED pages, as far as they fit, have each value, by filter;
+    `uploaded` by month.
 
     A value can be sent back as a filter of the same name, apart from the months.
     """
-    fitting = [place for place in places if not place.is_weak]
+    fitting = [place for place in islice(places, COUNTED) if not place.is_weak]
     values: dict[str, Iterable[str]] = {
         "collections": (place.collection for place in fitting),
         "types": (place.type for place in fitting),

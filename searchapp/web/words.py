@@ -21,25 +21,34 @@ _COMMON = re.compile(
     "these|they|this|those|to|us|was|we|were|what|when|where|which|who|why|will|with|you|your"
 )
 
+# Inflections of English, and frequent ones of its neighbours.
+_ENDINGS = "e?s|e|ed|en|ers?|ings?|e?ly"
+_ENDING = re.compile(r"(?<=\w{3})(?:ings?|ed|es|e|s)$")
+_SHORT = 3
+
 
 def query_pattern(query: str) -> re.Pattern[str] | None:
-    """What to mark for a query: its first telling words, from their start on, endings open."""
+    """What to mark for a query: its first telling words, whole, in all their forms."""
     telling = (word.lower() for word in _WORD.findall(query[:MAX_QUERY_CHARS]))
     found = (word for word in telling if not _COMMON.fullmatch(word) and len(word) > 1)
     words = set(islice(found, MAX_WORDS))
     if not words:
         return None
-    alternatives = "|".join(sorted((_open_ended(word) for word in words), key=len, reverse=True))
+    alternatives = "|".join(sorted((_all_forms(word) for word in words), key=len, reverse=True))
     return re.compile(alternatives, re.IGNORECASE)
 
 
-def _open_ended(word: str) -> str:
+def _all_forms(word: str) -> str:
+    """The word's stem with any ending: `charge` is charging too, and `back` is no backlog."""
     if re.match(rf"[{CJK}]", word):
         return re.escape(word)
-    word = word.removesuffix("s") if len(word) > 4 else word
-    stem = word[: max(5, len(word) - 2)]
-    ending = r"\w*" if len(word) > 3 else r"\b"
-    return rf"\b{re.escape(stem)}{ending}"
+    if len(word) <= _SHORT or not word.isalpha():
+        return rf"\b{re.escape(word)}(?:e?s)?\b"
+    stem = _ENDING.sub("", re.sub("(?<=..)ie[sd]$", "y", word))
+    stem = re.sub(r"([bdgmnprt])\1$", r"\1", stem)
+    # plan, planned; story, stories.
+    last = "[yi]" if stem[-1] == "y" else re.escape(stem[-1]) + "{1,2}"
+    return rf"\b{re.escape(stem[:-1])}{last}(?:{_ENDINGS})?\b"
 
 
 def marked(text: str, query: str) -> SafeString:

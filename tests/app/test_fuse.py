@@ -3,7 +3,15 @@
 import pytest
 
 from searchapp.search.stages.fuse import fuse, has_code
-from searchapp.search.types import Background, LaneHit, LexicalHit, PictureHit, Ranked, Scale
+from searchapp.search.types import (
+    Background,
+    LaneHit,
+    LexicalHit,
+    PictureHit,
+    Question,
+    Ranked,
+    Scale,
+)
 
 # Text: 0.3 is what a query that nothing answers finds, 0.1 its spread; pictures: 0.2 and 0.02.
 BACKGROUND = Background({"text": Scale(0.3, 0.1), "image": Scale(0.2, 0.02)})
@@ -46,11 +54,73 @@ def test_of_text_and_picture_the_better_counts() -> None:
     assert scores(found) == pytest.approx({1: 0.5, 2: 0.45})
 
 
-def test_words_lift_by_their_share_and_once_more_when_all_are_there() -> None:
-    """0.3 x share + 0.3 x share^4, as a spread is 0.1."""
-    words = [LexicalHit(1, 0.5, ("seal",)), LexicalHit(2, 1.0, ("seal", "pump"))]
+def test_words_lift_by_their_share_and_once_more_as_far_as_one_is_rare() -> None:
+    """0.3 x share + 0.3 x share^2 x rarity, as a spread is 0.1."""
+    words = [LexicalHit(1, 0.5, ("seal",)), LexicalHit(2, 1.0, ("seal", "pump"), rarity=0.25)]
     found = fuse({"text": hits(0.5, 0.5, 0.5)}, words, BACKGROUND)
-    assert scores(found) == pytest.approx({1: 0.5 + 0.15 + 0.01875, 2: 1.1, 3: 0.5})
+    assert scores(found) == pytest.approx({1: 0.5 + 0.15 + 0.075, 2: 0.5 + 0.3 + 0.075, 3: 0.5})
+
+
+def test_a_word_that_is_rare_goes_before_meaning_and_common_ones_do_not() -> None:
+    lanes = {"text": hits(0.8, 0.3)}
+    rare, common = (
+        fuse(lanes, [LexicalHit(2, 1.0, ("zorvex",), 0.8, rarity)], BACKGROUND)
+        for rarity in (1.0, 0.3)
+    )
+    assert order(rare) == [2, 1]
+    assert rare[0].band == "strong"
+    assert order(common) == [1, 2]
+
+
+def test_words_that_many_pages_have_are_likely_unless_the_meaning_agrees() -> None:
+    """0.37 is 0.7 spreads above the background, 0.38 is 0.8."""
+    words = [LexicalHit(1, 1.0, ("customer", "phone"), rarity=0.49)]
+    held = [LexicalHit(1, 1.0, ("customer", "phone"), rarity=0.5)]
+    code = [LexicalHit(1, 0.5, ("ab1234",), rarity=0.1)]
+    quoted = Question(is_quoted=True)
+    assert fuse({"text": hits(0.37)}, words, BACKGROUND)[0].band == "likely"
+    assert fuse({"text": hits(0.38)}, words, BACKGROUND)[0].band == "strong"
+    assert fuse({"text": hits(0.37)}, held, BACKGROUND)[0].band == "strong"
+    assert fuse({"text": hits(0.37)}, code, BACKGROUND)[0].band == "strong"
+    assert fuse({"text": hits(0.37)}, words, BACKGROUND, question=quoted)[0].band == "strong"
+
+
+def test_a_title_alone_fits_by_its_words_only() -> None:
+    """Its rank stays; the cosine of a title says too little."""
+    lanes = {"text": hits(0.9, 0.7)}
+    found = fuse(lanes, [], BACKGROUND, blank={1})
+    assert [(one.page_id, one.band) for one in found] == [(1, "weak"), (2, "strong")]
+    named = [LexicalHit(1, 0.5, ("plan",), rarity=0.2)]
+    assert fuse({"text": hits(0.9)}, named, BACKGROUND, blank={1})[0].band == "likely"
+    seen = {"text": hits(0.2), "image": hits(0.3)}
+    assert fuse(seen, [], BACKGROUND, blank={1})[0].band == "strong"
+
+
+def test_a_query_that_asks_nothing_is_answered_by_nothing() -> None:
+    asked = Question(is_telling=False)
+    assert [r.band for r in fuse({"text": hits(0.9)}, [], BACKGROUND, question=asked)] == ["weak"]
+
+
+def test_words_and_picture_weigh_what_they_are_given() -> None:
+    """A page that has the words and one that shows the picture change places once, gradually."""
+    gaps = []
+    for weight in (0.0, 0.1, 0.25, 0.5, 0.75, 1.0):
+        words = [LexicalHit(1, 1.0, ("seal",), weight=1 - weight)]
+        pictures = [PictureHit(2, 0.5, 12)]
+        asked = Question(picture_weight=weight)
+        found = scores(fuse({"text": hits(0.8, 0.3)}, words, BACKGROUND, pictures, question=asked))
+        gaps.append(found[2] - found[1])
+    assert gaps == sorted(gaps)
+    assert gaps[0] == pytest.approx(-1.1)
+    assert gaps[1] == pytest.approx(0.3 + 0.2 - 0.8 - 0.9 * 0.6)
+    assert gaps[-1] > 0
+
+
+def test_words_of_two_weights_add_up() -> None:
+    words = [LexicalHit(1, 1.0, ("seal",), weight=0.75), LexicalHit(1, 0.4, ("pump",), weight=0.25)]
+    (found,) = fuse({"text": hits(0.5)}, words, BACKGROUND)
+    assert found.score == pytest.approx(0.5 + 0.75 * 0.6 + 0.25 * (0.12 + 0.048))
+    assert found.reasons["words"] == {"rank": 1, "score": 0.85, "found": ["seal", "pump"]}
 
 
 def test_words_that_stand_more_often_lift_more() -> None:
@@ -60,10 +130,13 @@ def test_words_that_stand_more_often_lift_more() -> None:
 
 
 def test_a_code_goes_before_meaning_though_it_is_one_word_of_many() -> None:
-    words = [LexicalHit(2, 0.4, ("ab1234",)), LexicalHit(1, 0.6, ("error", "code"))]
+    words = [
+        LexicalHit(2, 0.4, ("ab1234",)),
+        LexicalHit(1, 0.6, ("error", "code"), rarity=0.2),
+    ]
     found = fuse({"text": hits(0.55, 0.35)}, words, BACKGROUND)
     assert order(found) == [2, 1]
-    assert scores(found)[2] == pytest.approx(0.35 + 0.12 + 0.3 * 0.4**4 + 0.3, abs=1e-6)
+    assert scores(found)[2] == pytest.approx(0.35 + 0.12 + 0.3 * 0.4**2 + 0.3, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +174,7 @@ def test_a_sure_picture_is_first_and_an_unsure_one_changes_nothing() -> None:
 
 def test_a_page_that_has_only_words_counts_as_cosine_0() -> None:
     found = fuse({"text": hits(0.5)}, [LexicalHit(2, 0.5)], BACKGROUND)
-    assert scores(found) == pytest.approx({1: 0.5, 2: 0.16875})
+    assert scores(found) == pytest.approx({1: 0.5, 2: 0.225})
 
 
 def test_reasons_tell_ranks_and_the_lanes_own_cosines() -> None:

@@ -251,7 +251,7 @@ def many(people: People) -> list[Page]:
 
 
 def asked(**bounds: Any) -> Answer:
-    return search_pages(actor=SYSTEM, query=text_query("a", limit=200, **bounds))
+    return search_pages(actor=SYSTEM, query=text_query("plan", limit=200, **bounds))
 
 
 @pytest.mark.parametrize("group", [False, True])
@@ -315,7 +315,7 @@ def test_facets_count_what_fits(people: People, many: list[Page]) -> None:
 
 
 def test_facets_count_no_page_of_others(people: People, many: list[Page]) -> None:
-    query = text_query("a", limit=200, facets=True)
+    query = text_query("plan", limit=200, facets=True)
     bob = search_pages(actor=Actor.from_user(people.bob), query=query)
     assert set(bob.facets["collections"]) <= {"reports"}
     charlie = search_pages(actor=Actor.from_user(people.charlie), query=query)
@@ -332,7 +332,7 @@ def test_a_facet_can_be_sent_back_as_a_filter(people: People, many: list[Page]) 
 
 
 def test_facets_are_over_more_than_is_shown(people: People, many: list[Page]) -> None:
-    answer = search_pages(actor=SYSTEM, query=text_query("a", limit=5, facets=True))
+    answer = search_pages(actor=SYSTEM, query=text_query("plan", limit=5, facets=True))
     shown = sum(hit.band != "weak" for hit in answer.hits)
     assert sum(answer.facets["types"].values()) >= shown
 

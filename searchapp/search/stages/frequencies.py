@@ -53,6 +53,11 @@ class Word:
         return math.log(1 + self.total / (1 + self.pages))
 
 
+def greatest_idf(total: float) -> float:
+    """Of a word that stands on one page of `total`."""
+    return math.log(1 + total / 2)
+
+
 @dataclass(frozen=True, slots=True)
 class _Statistics:
     """shares: of the common lexemes, the share of pages. least: of those, the smallest share."""
@@ -85,6 +90,12 @@ def words_get(words: Sequence[str]) -> list[Word]:
         Word(word, lookup, _pages(lookup, counts.get(lookup), statistics), statistics.total)
         for word, lookup in lookups
     ]
+
+
+def telling(words: Sequence[str]) -> list[str]:
+    """Those that are looked for: no stop words."""
+    known = _lookups(words)
+    return [word for word in words if known[word]]
 
 
 def _pages(lookup: str, count: int | None, statistics: _Statistics) -> float:

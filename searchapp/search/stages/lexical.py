@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from searchapp.models.lexical import lexical_words
-from searchapp.search.stages.frequencies import COUNTED, Word, words_get
+from searchapp.search.stages.frequencies import COUNTED, Word, greatest_idf, telling, words_get
 from searchapp.search.stages.statement import Statement, statement_run
 from searchapp.search.types import LexicalHit, Scope
 
@@ -70,14 +70,26 @@ def lexical_search(text: str, scope: Scope, *, pages: int) -> list[LexicalHit]:
         return []
     weights = [word.idf / mass for word in sought]
     rows = statement_run(_statement(sought, weights, scope, pages))
-    return [_hit(sought, *row) for row in rows]
+    return [_hit(sought, mass, *row) for row in rows]
+
+
+def is_telling(text: str) -> bool:
+    """Whether any word of the text is looked for; stop words are not."""
+    return bool(telling(lexical_words(text)[:MAX_WORDS]))
 
 
 def _hit(
-    words: Sequence[Word], page_id: int, share: float, density: float, ranks: list[float | None]
+    words: Sequence[Word],
+    mass: float,
+    page_id: int,
+    share: float,
+    density: float,
+    ranks: list[float | None],
 ) -> LexicalHit:
-    held = (word.text for word, rank in zip(words, ranks, strict=True) if rank is not None)
-    return LexicalHit(page_id, share, tuple(held), density)
+    held = [word for word, rank in zip(words, ranks, strict=True) if rank is not None]
+    rarest = max(held, key=lambda word: word.idf)
+    rarity = rarest.idf / mass * rarest.idf / greatest_idf(rarest.total)
+    return LexicalHit(page_id, share, tuple(word.text for word in held), density, rarity)
 
 
 def _statement(
