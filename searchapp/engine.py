@@ -36,6 +36,7 @@ from embedding_engine.types import (
     TextPart,
     WireAnswer,
 )
+from embedding_engine.urgency import URGENT_INPUTS
 from embedding_engine.wire import MAX_BODY_BYTES
 from searchapp.errors import EngineFailed, EngineLost, InvalidInput, SearchappError, Unavailable
 
@@ -249,8 +250,13 @@ def embed_query(parts: Sequence[Part], *, space: VectorSpace) -> FloatArray:
 
 
 def embed_queries(inputs: Sequence[Sequence[Part]], *, space: VectorSpace) -> FloatArray:
-    """One vector per query: (n, D). Raises as `embed_documents`."""
-    return _embed(inputs, "search_query", space, _QUERY_S)
+    """One vector per query: (n, D). Asked in portions, each of which goes before documents.
+
+    Raises as `embed_documents`.
+    """
+    starts = range(0, len(inputs), URGENT_INPUTS)
+    portions = [inputs[start : start + URGENT_INPUTS] for start in starts]
+    return np.concatenate([_embed(part, "search_query", space, _QUERY_S) for part in portions])
 
 
 def forward(method: str, path: str, body: bytes) -> WireAnswer:

@@ -28,6 +28,7 @@ from searchapp.models.storable import require_storable
 from searchapp.rendering.sandbox import render
 from searchapp.rendering.sniffing import sniff
 from searchapp.rendering.types import RenderedPage, RenderLimits, RenderTask
+from searchapp.search.asked import required_get
 from searchapp.search.checks import query_check
 from searchapp.search.query import Query
 
@@ -130,6 +131,7 @@ def judged_queries_prune() -> int:
 def _asked(parts: Sequence[engine.Part]) -> _Asked:
     query = Query(parts=tuple(parts))
     query_check(query)
+    required_get(query)  # what is stored can be asked again
     pictures = [part for part in parts if isinstance(part, engine.ImagePart)]
     if len(pictures) > 1:
         raise InvalidInput(

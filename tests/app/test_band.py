@@ -1,22 +1,30 @@
 """Bands on real vectors: corpora tiny and alike, queries that nothing answers, the background."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
+from embedding_engine.urgency import URGENT_INPUTS
 from searchapp import engine
 from searchapp.access import SYSTEM
-from searchapp.models import Embedding
+from searchapp.errors import EngineFailed
+from searchapp.models import Embedding, Index
 from searchapp.models.indexes import index_active
 from searchapp.search.query import Query, text_query
 from searchapp.search.search import search_pages
+from searchapp.search.stages import background
 from searchapp.search.stages.background import (
     EVERYDAY,
     SAMPLE,
     background_get,
+    background_prepare,
     scale_of,
     tops_of_pages,
     tops_of_queries,
 )
+from searchapp.search.types import Background
 from tests.app.conftest import TEXTS, People, ingested, pdf_make, png_make
 
 pytestmark = pytest.mark.django_db
@@ -90,6 +98,82 @@ def test_the_background_is_kept_until_the_index_changes(
         assert background_get(index) is first
     ingested(people, pdf_make([f"Another page about matter {n}." for n in range(6)]), "more.pdf")
     assert background_get(index) is not first
+
+
+def unknown_make(people: People) -> Index:
+    ingested(people, pdf_make(), "report.pdf")
+    background._known.clear()
+    background._asked.clear()
+    return index_active()
+
+
+def time_passes() -> None:
+    for key, known in background._known.items():
+        background._known[key] = replace(known, until=0.0)
+
+
+def test_everyday_queries_go_before_documents(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, asked, embed = unknown_make(people), list[int](), engine._embed
+
+    def counted(inputs: Any, *rest: Any) -> Any:
+        asked.append(len(inputs))
+        return embed(inputs, *rest)
+
+    monkeypatch.setattr(engine, "_embed", counted)
+    background_get(index)
+    assert sum(asked) == len(EVERYDAY)
+    assert max(asked) <= URGENT_INPUTS
+
+
+def test_a_search_goes_on_when_the_engine_fails_at_the_background(
+    people: People, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    index, tries = unknown_make(people), list[int]()
+
+    def failing(*args: Any, **named: Any) -> Any:
+        tries.append(1)
+        raise EngineFailed("timed out")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "embed_queries", failing)
+        assert background_get(index).lanes == {}
+        assert background_get(index).lanes == {}
+        assert len(tries) == 1
+        time_passes()
+        assert background_get(index).lanes == {}
+    assert len(tries) == 2
+    assert caplog.text.count("without a new background") == 1
+    time_passes()
+    assert set(background_get(index).lanes) == {"text"}
+
+
+def test_others_search_while_one_makes_the_background(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, embed, meanwhile = unknown_make(people), engine.embed_queries, list[Background]()
+
+    def slow(*args: Any, **named: Any) -> Any:
+        meanwhile.append(background_get(index))
+        return embed(*args, **named)
+
+    monkeypatch.setattr(engine, "embed_queries", slow)
+    assert set(background_get(index).lanes) == {"text"}
+    assert meanwhile == [Background({})]
+
+
+def test_what_was_prepared_is_found_by_other_processes(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = unknown_make(people)
+    background_prepare(index)
+    made = background_get(index), background_get(index, "page")
+    background._known.clear()
+    monkeypatch.setattr(background, "_made", None)  # nothing is made again
+    index = index_active()
+    assert (background_get(index), background_get(index, "page")) == made
+    assert index.space.spec.name == index.model
 
 
 def test_an_index_larger_than_a_sample_is_sampled_once(

@@ -314,6 +314,22 @@ def test_a_query_whose_picture_is_gone_is_left_out(
     assert saved_questions() == []
 
 
+def test_a_query_that_cannot_be_asked_is_left_out(
+    people: People, report_pages: list[Page], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Saved by an earlier version, or by one that asked more."""
+    alice, parts = Actor.from_user(people.alice), (engine.TextPart(RUST),)
+    page = report_pages[0].pk
+    judging.judgement_set(actor=alice, parts=parts, page_id=page, is_relevant=True)
+    query = JudgedQuery.objects.create(text="-x")
+    Judgement.objects.create(query=query, page=report_pages[0], is_relevant=True)
+    run = questions_ask(saved_questions())
+    assert [outcome.kind for outcome in run.outcomes] == ["text"]
+    assert f"question {query.pk} is left out" in caplog.text
+    with pytest.raises(InvalidInput, match="oversampling"):
+        questions_ask(saved_questions(), Setting(oversampling=10_000))
+
+
 def test_two_indexes_side_by_side(
     people: People, report_pages: list[Page], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -119,6 +119,13 @@ def test_what_is_no_picture_is_refused_and_not_kept(
     assert not JudgedQuery.objects.exists()
 
 
+def test_what_cannot_be_searched_is_not_judged(people: People, page: Page) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        judge(Actor.from_user(people.bob), page, True, [engine.TextPart("-x")])
+    assert (caught.value.code, caught.value.field) == ("empty_query", "query")
+    assert not JudgedQuery.objects.exists()
+
+
 def test_verdicts_are_bounded_in_number_and_in_time(
     people: People, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:

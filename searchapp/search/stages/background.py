@@ -9,24 +9,34 @@ those of other documents. Figures: docs/decisions/0005-fusion.md.
 A sample is of the whole index, whoever asks: two numbers a lane come of it, nothing of a page.
 """
 
+import logging
 import threading
 import time
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import astuple, dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
-from django.db import connection
+from django.db import DatabaseError, connection
 from numpy.typing import NDArray
 
 from searchapp import engine
 from searchapp.engine import FloatArray
+from searchapp.errors import SearchappError
 from searchapp.models import Embedding, Index
+from searchapp.models.indexes import index_active
 from searchapp.search.types import Background, Scale
+
+logger = logging.getLogger(__name__)
 
 Kind = Literal["words", "page"]
 
 SAMPLE = 500
 _FRESH_S = 600.0
+# After a failure, and while a starting web process waits for index and engine.
+_RETRY_S = 10.0
+_START_TRIES = 60
+# Of the index's description: what `background_prepare` left there.
+_STORED = "background"
 # A smaller index is looked at again when it grew or shrank by more than this.
 _CHANGED = 0.1
 _ASKING_PAGES = 100
@@ -105,34 +115,110 @@ FROM (
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A background, how many units there were (at most SAMPLE + 1), and when it was made."""
+    """A background, how many units there were (at most SAMPLE + 1), until when nobody looks again.
+
+    has_failed: the last making did; it is then an older one, or none.
+    """
 
     background: Background
     units: int
-    made: float
+    until: float
+    has_failed: bool = False
 
 
-_known: dict[tuple[str, int, Kind], _Known] = {}
+_Key = tuple[str, int, Kind]
+_known: dict[_Key, _Known] = {}
+_asked: dict[tuple[str, int], FloatArray] = {}
+_making: set[_Key] = set()
 _lock = threading.Lock()
 
 
 def background_get(index: Index, kind: Kind = "words") -> Background:
     """The background of `index` for a query of words or one that is like a page.
 
-    Kept in this process: for ten minutes, of an index smaller than a sample until it changes. Its
-    first making embeds the everyday queries. Raises Unavailable as `engine.embed_query`.
+    Kept in this process: for ten minutes, of an index smaller than a sample until it changes; at
+    first what `background_prepare` left. One search makes it anew; those meanwhile, and all for a
+    short time when the engine fails, have the one before, or one without lanes.
     """
-    key = (connection.settings_dict["NAME"], index.pk, kind)
+    key = _key(index, kind)
+    known = _known.get(key) or _stored(index, kind)
+    if known and not _is_due(known, index):
+        _known[key] = known
+        return known.background
     with _lock:
-        known = _known.get(key)
-        units = known.units if known else 0
-        if known and units > SAMPLE and time.monotonic() - known.made < _FRESH_S:
-            return known.background
-        count = _units_count(index)
-        if not known or units > SAMPLE or abs(count - units) > _CHANGED * units:
-            known = _Known(_made(index, kind), count, time.monotonic())
-            _known[key] = known
-    return known.background
+        if key in _making:
+            return known.background if known else Background({})
+        _making.add(key)
+    try:
+        _known[key] = _remade(index, kind, known)
+    finally:
+        _making.discard(key)
+    return _known[key].background
+
+
+def background_prepare(index: Index) -> None:
+    """Make both kinds before anybody searches, and leave them with the index's row, where other
+    processes find them. Raises as `engine.embed_queries`."""
+    _everyday(index.space)  # also where nothing is stored yet
+    kept: dict[str, object] = {"units": _units_count(index)}
+    for kind in get_args(Kind):
+        known = _fresh(index, kind)
+        _known[_key(index, kind)] = known
+        kept[kind] = {name: astuple(scale) for name, scale in known.background.lanes.items()}
+    if index.description:  # rows older than it stay without
+        index.description[_STORED] = kept
+        Index.objects.filter(pk=index.pk).update(description=index.description)
+
+
+def background_start() -> None:
+    """As a web process starts: prepare the active index in a thread, as soon as it is there."""
+    threading.Thread(target=_prepare_active, name="background", daemon=True).start()
+
+
+def _prepare_active() -> None:
+    for _ in range(_START_TRIES):
+        try:
+            background_prepare(index_active())
+        except (SearchappError, DatabaseError) as error:
+            logger.debug("the background is not made yet: %s", error)
+        else:
+            return
+        finally:
+            connection.close()
+        time.sleep(_RETRY_S)
+
+
+def _key(index: Index, kind: Kind) -> _Key:
+    return str(connection.settings_dict["NAME"]), index.pk, kind
+
+
+def _stored(index: Index, kind: Kind) -> _Known | None:
+    kept = index.description.get(_STORED)
+    if kept is None:
+        return None
+    lanes = {lane: Scale(*numbers) for lane, numbers in kept[kind].items()}
+    return _Known(Background(lanes), kept["units"], time.monotonic() + _FRESH_S)
+
+
+def _is_due(known: _Known, index: Index) -> bool:
+    if known.has_failed or known.units > SAMPLE:
+        return time.monotonic() >= known.until
+    return abs(_units_count(index) - known.units) > _CHANGED * known.units
+
+
+def _remade(index: Index, kind: Kind, known: _Known | None) -> _Known:
+    try:
+        return _fresh(index, kind)
+    except SearchappError as error:
+        known = known or _Known(Background({}), 0, 0.0)
+        if not known.has_failed:
+            logger.warning("searches go on without a new background: %s", error)
+        return replace(known, until=time.monotonic() + _RETRY_S, has_failed=True)
+
+
+def _fresh(index: Index, kind: Kind) -> _Known:
+    units = _units_count(index)
+    return _Known(_made(index, kind), units, time.monotonic() + _FRESH_S)
 
 
 def _units_count(index: Index) -> int:
@@ -149,7 +235,9 @@ def _made(index: Index, kind: Kind) -> Background:
             continue
         tops = tops_of_pages(documents, vectors) if kind == "page" else np.empty(0, np.float32)
         if len(tops) < _LEAST_TOPS:
-            tops = tops_of_queries(_everyday(index), vectors, is_text=lane == Embedding.Lane.TEXT)
+            tops = tops_of_queries(
+                _everyday(index.space), vectors, is_text=lane == Embedding.Lane.TEXT
+            )
         lanes[lane] = scale_of(tops)
     return Background(lanes)
 
@@ -170,10 +258,13 @@ def _drawn(index: Index, lane: str) -> tuple[NDArray[np.int64], FloatArray]:
     return documents, vectors
 
 
-def _everyday(index: Index) -> FloatArray:
-    """(n, D) the everyday queries."""
-    asked = [[engine.TextPart(text)] for text in EVERYDAY]
-    return engine.embed_queries(asked, space=index.space)
+def _everyday(space: engine.VectorSpace) -> FloatArray:
+    """(n, D) the everyday queries: a space always has the same."""
+    key = (space.spec.identity, space.dimension)
+    if key not in _asked:
+        asked = [[engine.TextPart(text)] for text in EVERYDAY]
+        _asked[key] = engine.embed_queries(asked, space=space)
+    return _asked[key]
 
 
 def tops_of_queries(queries: FloatArray, vectors: FloatArray, *, is_text: bool) -> FloatArray:
