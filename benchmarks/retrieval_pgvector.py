@@ -59,7 +59,7 @@ class _Table:
         sql = f"SELECT id FROM {self.table} ORDER BY vec <#> %b::halfvec LIMIT {HITS}"
         connection = self.connection()
         if getattr(self._local, "settings", "") != settings:
-            connection.execute(settings)
+            connection.execute(settings, prepare=False)
             self._local.settings = settings
         text = "[" + ",".join(map(str, query.tolist())) + "]"
         return [row[0] for row in connection.execute(sql.replace("%b", "%s"), [text])]
@@ -80,7 +80,7 @@ class _Table:
 class HalfvecHnsw(_Table):
     """HNSW on the floats, as pgvector's README has it: settings by default."""
 
-    knob, settings, queries = "ef_search", (20, 40, 60, 80, 120, 160, 240, 320, 480), 500
+    knob, settings, queries = "ef_search", (40, 80, 120, 160, 240, 320, 480, 640, 800), 500
 
     def index(self) -> None:
         """With the memory that the graph needs."""
