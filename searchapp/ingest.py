@@ -6,7 +6,7 @@ call them in loops. Files are written before rows, so that a row never points to
 
 import logging
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from django.conf import settings
@@ -28,7 +28,6 @@ logger = logging.getLogger(__name__)
 
 # A wake-up each so many stored pages: embedding starts while the rest is still rendered.
 _WAKE_EVERY = 8
-_BACKFILL_PAGES = 100
 
 
 class ClaimLost(Exception):
@@ -152,29 +151,17 @@ def _keypoints_insert(collection_id: int, points: Mapping[int, engine.Keypoints]
         raise ClaimLost from error
 
 
-def keypoints_backfill(report: Callable[[str], object]) -> int:
-    """Keypoints of pages that were rendered before there were any; how many pages got some.
-
-    Safe to stop, to run again, and beside searches and uploads; several runs share the work badly.
-    """
-    lacking = Page.objects.exclude(image="").filter(keypoints=None).order_by("pk")
-    total, done, last = lacking.count(), 0, 0
-    while batch := lacking.filter(pk__gt=last).select_related("document")[:_BACKFILL_PAGES]:
-        for page in batch:
-            done, last = done + _keypoints_fill(page), page.pk
-        report(f"{done} of {total} pages")
-    return done
-
-
-def _keypoints_fill(page: Page) -> bool:
-    """False when the page is gone, or its picture."""
-    try:
-        points = _keypoints(storage.file_read(page.image))
-        _keypoints_insert(page.document.collection_id, {page.pk: points})
-    except (NotFound, ClaimLost) as error:
-        logger.warning("page %s: %s", page, error)
-        return False
-    return True
+def keypoints_fill(pages: Sequence[Page]) -> None:
+    """Keypoints of those that have a picture and no points yet."""
+    have = set(PageKeypoints.objects.filter(page__in=pages).values_list("page_id", flat=True))
+    for page in pages:
+        if not page.image or page.pk in have:
+            continue
+        try:
+            points = _keypoints(storage.file_read(page.image))
+            _keypoints_insert(page.document.collection_id, {page.pk: points})
+        except (NotFound, ClaimLost) as error:
+            logger.warning("page %s: %s", page, error)
 
 
 def _pictures_store(page: Page, rendered: RenderedPage) -> None:
@@ -190,14 +177,15 @@ def _pictures_store(page: Page, rendered: RenderedPage) -> None:
 
 
 def _page_insert(document: Document, page: Page) -> None:
-    page.search = _search_vector(document, page)
+    page.search = search_vector(document, page)
     try:
         Page.objects.bulk_create([page], ignore_conflicts=True)
     except IntegrityError as error:  # the document was deleted meanwhile
         raise ClaimLost from error
 
 
-def _search_vector(document: Document, page: Page) -> object:
+def search_vector(document: Document, page: Page) -> object:
+    """By which words the page is found: those of its document's names, its text and notes."""
     return page_search_vector(
         title=document.title, filename=document.filename, text=page.text, notes=page.notes
     )
@@ -235,7 +223,7 @@ def _read(page: Page) -> None:
         words=page.words,
         text_source=page.text_source,
         language=language_get(f"{page.text}\n{page.notes}"),
-        search=_search_vector(page.document, page),
+        search=search_vector(page.document, page),
     )
 
 

@@ -11,9 +11,7 @@ from django.utils.text import slugify
 from searchapp import access, storage
 from searchapp.access import Actor
 from searchapp.errors import InvalidInput
-from searchapp.languages import UNKNOWN, language_get
 from searchapp.models import Collection, Document, Job, Membership, Page
-from searchapp.models.lexical import page_search_vector
 from searchapp.models.storable import is_storable, require_storable
 
 # --- collections -----------------------------------------------------------------------------
@@ -155,40 +153,6 @@ def page_neighbours(page: Page) -> tuple[Page | None, Page | None]:
     before = pages.filter(number__lt=page.number).order_by("-number").first()
     after = pages.filter(number__gt=page.number).order_by("number").first()
     return before, after
-
-
-def languages_set(batch: int = 500) -> int:
-    """Find the language of pages that have none; how many got one. In batches, each committed."""
-    found = last = 0
-    unknown = Page.objects.filter(language=UNKNOWN).order_by("pk")
-    while pages := list(unknown.filter(pk__gt=last).only("text", "notes")[:batch]):
-        last = pages[-1].pk
-        for page in pages:
-            page.language = language_get(f"{page.text}\n{page.notes}")
-        found += Page.objects.bulk_update([p for p in pages if p.language], ["language"])
-    return found
-
-
-def words_renew(batch: int = 500) -> int:
-    """Index the words of all pages anew; how many there were. In batches, each committed.
-
-    Needed once after an upgrade that finds words in another way (`lexical_text`).
-    """
-    renewed = last = 0
-    pages = Page.objects.select_related("document").order_by("pk")
-    fields = ("text", "notes", "document__title", "document__filename")
-    while rows := list(pages.filter(pk__gt=last).only(*fields)[:batch]):
-        last = rows[-1].pk
-        with transaction.atomic():
-            for page in rows:
-                vector = page_search_vector(
-                    title=page.document.title,
-                    filename=page.document.filename,
-                    text=page.text,
-                    notes=page.notes,
-                )
-                renewed += Page.objects.filter(pk=page.pk).update(search=vector)
-    return renewed
 
 
 def demo_remove() -> int:

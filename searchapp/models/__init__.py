@@ -7,6 +7,7 @@ from searchapp.models.judgements import JudgedQuery, Judgement
 from searchapp.models.keys import ApiKey, SigninLink
 from searchapp.models.measurements import Measurement
 from searchapp.models.pictures import PageKeypoints
+from searchapp.models.renewals import Renewal
 
 __all__ = [
     "ApiKey",
@@ -22,5 +23,6 @@ __all__ = [
     "Page",
     "PageKeypoints",
     "PendingPage",
+    "Renewal",
     "SigninLink",
 ]

@@ -45,14 +45,16 @@ class AlreadyRunning(SearchappError):
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What is to be run: parsed settings, folder, and two doors to the caller.
+    """What is to be run: parsed settings, folder, and three doors to the caller.
 
-    `signin_path` makes the path of a one-time sign-in link; `say` prints one line.
+    `signin_path` makes the path of a one-time sign-in link; `note` says what is left to do by hand;
+    `say` prints one line.
     """
 
     env: dict[str, Any]
     data_dir: Path
     signin_path: Callable[[], str]
+    note: Callable[[], str]
     say: Callable[[str], None]
 
     @property
@@ -181,6 +183,8 @@ class _Run:
         self._supervisor.wait_ready(web, lambda: _answers(f"{self._stack.base_url}/healthz"))
         state = "Ready" if self._all_ready(engine) else "Running, not ready"
         self._stack.say(f"{state}: {self._stack.base_url}{self._stack.signin_path()}")
+        if note := self._stack.note():
+            self._stack.say(note)
         self._demo_start()
 
     def _all_ready(self, engine: Child | None) -> bool:

@@ -359,15 +359,6 @@ def test_pages_get_their_language_and_are_filtered_by_it(people: People) -> None
     assert [hit.page.number for hit in answer.hits] == [1]
 
 
-def test_pages_of_old_get_their_language_later(people: People) -> None:
-    texts = [f"The blades of turbine {n} are inspected in every spring." for n in range(5)]
-    ingested(people, pdf_make([*texts, "12"]), "a.pdf")
-    Page.objects.update(language="")
-    assert library.languages_set(batch=2) == 5
-    assert Page.objects.filter(language="en").count() == 5
-    assert library.languages_set(batch=2) == 0
-
-
 def test_filters_that_narrow_are_named() -> None:
     filters = Filters(tags=("a",), page_from=2, without=Exclusions(types=("pdf",)))
     assert filters.narrowing == ("tags", "page_from", "without.types")

@@ -24,6 +24,7 @@ from searchapp.errors import Unavailable
 from searchapp.models import Index
 from searchapp.models.indexes import index_settings_differ
 from searchapp.rendering.sandbox import protections
+from searchapp.renewal import renewal_note
 from searchapp.services.attach import is_running
 from searchapp.services.checkup import Finding, Level, findings
 
@@ -64,6 +65,7 @@ def _findings() -> Iterator[Finding]:
     yield _model(is_served=index is None or not index_settings_differ(index))
     if index is not None:
         yield _index(index)
+        yield _pages()
     yield _reading()
     for wall in protections():
         state = "stands" if wall.active else "not here"
@@ -88,6 +90,14 @@ def _index(index: Index) -> Finding:
         return Finding("index", "ok", str(index))
     hint = "It goes on answering; to change to the settings' model: `manage.py index build`"
     return Finding("index", "warning", f"{index}: the settings name another", hint)
+
+
+def _pages() -> Finding:
+    try:
+        note = renewal_note()
+    except DatabaseError as error:
+        return Finding("pages", "warning", str(error).strip(), "Run `manage.py migrate`")
+    return Finding("pages", "warning" if note else "ok", note or "of this version")
 
 
 def _model(*, is_served: bool) -> Finding:

@@ -153,8 +153,7 @@ class Command(BaseCommand):
             # Going back: what was uploaded since is embedded first.
             indexing.index_resume(index)
             self._build_wait(index)
-        background_prepare(index)
-        indexing.index_activate(index, is_forced=options["force"])
+        indexing.index_activate(index, is_forced=options["force"], prepare=background_prepare)
         self.stdout.write(f"Active index: {index}")
         missing = indexing.index_progress(index).missing
         if missing:

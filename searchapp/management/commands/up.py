@@ -1,5 +1,7 @@
 """`manage.py up`: run the whole product until Ctrl-C."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
@@ -23,6 +25,7 @@ class Command(BaseCommand):
             env=settings.ENV,
             data_dir=settings.DATA_DIR,
             signin_path=self._signin_path,
+            note=self._note,
             say=self._say,
         )
         try:
@@ -39,11 +42,23 @@ class Command(BaseCommand):
     def _signin_path(self) -> str:
         from searchapp.access import signin_link_create
 
-        try:
+        with _no_pool_left():
             return signin_link_create()
-        finally:
-            # The pool's threads must be gone before the next child is forked.
-            for connection in connections.all(initialized_only=True):
-                connection.close()
-                if isinstance(connection, DatabaseWrapper):
-                    connection.close_pool()
+
+    def _note(self) -> str:
+        from searchapp.renewal import renewal_note
+
+        with _no_pool_left():
+            return renewal_note()
+
+
+@contextmanager
+def _no_pool_left() -> Iterator[None]:
+    """The pool's threads must be gone before the next child is forked."""
+    try:
+        yield
+    finally:
+        for connection in connections.all(initialized_only=True):
+            connection.close()
+            if isinstance(connection, DatabaseWrapper):
+                connection.close_pool()
