@@ -7,7 +7,7 @@ from pytest_django import Settings
 
 from searchapp.models import Collection, Document, Index, Page
 from searchapp.web.asked import MAX_PICTURE
-from tests.app.conftest import People, ingested, pdf_make, png_make
+from tests.app.conftest import People, ingested, pdf_make, png_make, upload
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -23,7 +23,15 @@ def test_finds_the_page_and_says_why(page: Page, bob: Client) -> None:
     text = response.content.decode()
     assert "<mark>vacation</mark>" in text
     assert "3 pages searched" in text
-    assert f'src="/api/v1/pages/{page.pk}/image"' in text
+    assert f'src="/api/v1/pages/{page.pk}/thumbnail"' in text
+    assert f"/api/v1/pages/{page.pk}/image {page.width}w" in text
+    assert "still being read" not in text
+
+
+def test_documents_on_their_way_are_told(people: People, bob: Client, charlie: Client) -> None:
+    upload(people, pdf_make(["Not read yet."]), "waits.pdf")
+    assert "1 document is still being read" in bob.get("/?q=vacation").content.decode()
+    assert "still being read" not in charlie.get("/?q=vacation").content.decode()
 
 
 def test_weak_hits_stand_apart(people: People, bob: Client) -> None:
