@@ -5,7 +5,7 @@ being stored just then, and those that are embedded later see it (embedding.py).
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -149,15 +149,19 @@ def index_get(number: int) -> Index:
     return index
 
 
-def index_activate(index: Index, *, is_forced: bool = False) -> None:
+def index_activate(
+    index: Index, *, is_forced: bool = False, prepare: Callable[[Index], None] | None = None
+) -> None:
     """Make it the active one in one transaction; the one before is kept, retired.
 
-    Its model has answered queries before. Raises InvalidInput `index_incomplete` while pages or
-    HNSW are missing (`is_forced`: only for HNSW; what lacks is embedded afterwards),
-    `index_active`; Unavailable when its model does not answer.
+    Its model has answered queries before, and prepare has made what searches want at once. Raises
+    InvalidInput `index_incomplete` while pages or HNSW are missing (`is_forced`: only for HNSW;
+    what lacks is embedded afterwards), `index_active`; Unavailable when its model does not answer.
     """
     _completeness_check(index, is_forced=is_forced)
     _warm_up(index.space)
+    if prepare:
+        prepare(index)
     with transaction.atomic():
         # Pages that are being stored in the old one come first: they are rows of work by then.
         rows = list(Index.objects.select_for_update(no_key=True).order_by("pk"))

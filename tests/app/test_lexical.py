@@ -7,7 +7,8 @@ import pytest
 from django.db import connection
 
 from searchapp import library
-from searchapp.models import Page
+from searchapp.access import Actor
+from searchapp.models import Document, Page
 from searchapp.models.lexical import MAX_BYTES, lexical_text, page_search_vector
 from searchapp.search.stages import frequencies, lexical
 from searchapp.search.stages.lexical import lexical_search
@@ -192,15 +193,25 @@ def test_shares_and_densities_are_those_of_an_exact_computation(people: People) 
         assert found == sorted(found, key=lambda hit: (-hit.share, -hit.density, hit.page_id))
 
 
+def test_a_word_on_hidden_pages_only_is_like_one_that_stands_nowhere(people: People) -> None:
+    """Or scores would tell what others have; also where the planner knows the word."""
+    pages_write(people, [f"secretword number {n}" for n in range(30)])
+    mine = library.collection_create(actor=Actor.from_user(people.charlie), name="Mine")
+    document = Document.objects.create(collection=mine, title="t", bytes=1, sha256="0")
+    vector = page_search_vector(title="", filename="f", text="apple orchard", notes="")
+    Page.objects.create(document=document, number=1, step=Page.Step.DONE, search=vector)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE searchapp_page")
+    scope = Scope((mine.pk,))
+    hidden, absent = (
+        lexical_search(f"apple {word}", scope, pages=10) for word in ("secretword", "zzgrmpf")
+    )
+    assert hidden == absent
+    assert [hit.words for hit in hidden] == [("apple",)]
+    everywhere = Scope(None)
+    assert lexical_search("apple secretword", everywhere, pages=1)[0].share > hidden[0].share
+
+
 def saturated(count: int) -> float:
     """What `ts_rank` says of a word that stands `count` times."""
     return sum(1 / n**2 for n in range(1, count + 1)) / 1.64493406685
-
-
-def test_pages_of_an_earlier_version_are_indexed_anew(people: People) -> None:
-    ids = pages_write(people, ["Müller AB-1234", "other", "more"])
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE searchapp_page SET search = to_tsvector('english', text)")
-    assert shares("muller ab1234") == []
-    assert library.words_renew(batch=2) == 3
-    assert shares("muller ab1234 manual")[0] == (ids[0], 1.0)

@@ -1,6 +1,8 @@
 """On how many pages a word stands: the planner's statistics for common words, a count for rare.
 
-Exact below COUNTED pages; above it an estimate, which only moves a word's weight a little.
+Exact below COUNTED pages, and then of those that the asker may see: a word that only hidden pages
+hold is like one that stands nowhere. Above it an estimate of all, which only moves a word's weight
+a little.
 """
 
 import math
@@ -33,14 +35,20 @@ FROM pg_class LEFT JOIN pg_stats ON tablename = relname
 WHERE oid = to_regclass('searchapp_page')
 """
 
-_COUNT = """(SELECT count(*) FROM (
-    SELECT FROM searchapp_page WHERE search @@ %({name})s::tsquery LIMIT {counted}
+_COUNT = """(SELECT ARRAY[count(*), {visible}] FROM (
+    SELECT document_id FROM searchapp_page WHERE search @@ %({name})s::tsquery LIMIT {counted}
 ) AS counted)"""
+_VISIBLE = """count(*) FILTER (WHERE (
+    SELECT collection_id FROM searchapp_document WHERE id = counted.document_id
+) = ANY(%(collections)s))"""
+
+
+_Collections = tuple[int, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of a query. lookup: as a tsquery. pages: how many of all have it, about."""
+    """A word of a query. lookup: as a tsquery. pages: how many have it, about; total: of all."""
 
     text: str
     lookup: str
@@ -71,21 +79,28 @@ class _Statistics:
         """Whether a minute changes little."""
         return self.total >= 10 * COUNTED
 
+    def is_common(self, lexeme: str) -> bool:
+        """Whether it stands on COUNTED pages and more."""
+        return self.shares.get(lexeme, 0.0) * self.total >= COUNTED
+
 
 _known: dict[str, tuple[float, _Statistics]] = {}
 # What a word is looked up by hangs on CONFIG alone.
 _lookup_of: dict[str, str] = {}
-_counted: dict[tuple[str, str], tuple[float, int]] = {}
+_counted: dict[tuple[str, _Collections, str], tuple[float, int]] = {}
 _lock = threading.Lock()
 
 
-def words_get(words: Sequence[str]) -> list[Word]:
-    """The words that are looked for (no stop words), in order, with their frequencies."""
+def words_get(words: Sequence[str], collections: _Collections = None) -> list[Word]:
+    """The words that are looked for (no stop words), in order, with their frequencies.
+
+    collections: those that may be seen; None for all.
+    """
     known = _lookups(words)
     lookups = [(word, known[word]) for word in words if known[word]]
     statistics = _statistics()
-    unknown = [lookup for _, lookup in lookups if _lexeme(lookup) not in statistics.shares]
-    counts = _counts(unknown, is_kept=statistics.is_large)
+    unknown = [lookup for _, lookup in lookups if not statistics.is_common(_lexeme(lookup))]
+    counts = _counts(unknown, collections, is_kept=statistics.is_large)
     return [
         Word(word, lookup, _pages(lookup, counts.get(lookup), statistics), statistics.total)
         for word, lookup in lookups
@@ -125,30 +140,35 @@ def _lookups(words: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _counts(lookups: Sequence[str], *, is_kept: bool) -> dict[str, int]:
-    """By lookup the pages that have it, up to COUNTED; is_kept: a count may be a minute old."""
+def _counts(lookups: Sequence[str], collections: _Collections, *, is_kept: bool) -> dict[str, int]:
+    """By lookup the visible pages that have it, COUNTED where as many of all do.
+
+    is_kept: those of the last minute will do.
+    """
     name, now = str(connection.settings_dict["NAME"]), time.monotonic()
     found: dict[str, int] = {}
     for lookup in lookups if is_kept else ():
-        read_at, count = _counted.get((name, lookup), (-math.inf, 0))
+        read_at, count = _counted.get((name, collections, lookup), (-math.inf, 0))
         if now - read_at <= _FRESH_SECONDS:
             found[lookup] = count
     if new := [lookup for lookup in lookups if lookup not in found]:
-        read = dict(zip(new, _counts_read(new), strict=True))
+        read = dict(zip(new, _counts_read(new, collections), strict=True))
         found |= read
         if len(_counted) > _REMEMBERED:
             _counted.clear()
-        _counted.update({(name, lookup): (now, count) for lookup, count in read.items()})
+        _counted.update(
+            {(name, collections, lookup): (now, count) for lookup, count in read.items()}
+        )
     return found
 
 
-def _counts_read(lookups: Sequence[str]) -> Sequence[int]:
+def _counts_read(lookups: Sequence[str], collections: _Collections) -> list[int]:
     names = [f"word_{place}" for place in range(len(lookups))]
-    counts = ", ".join(_COUNT.format(name=name, counted=COUNTED) for name in names)
-    statement = Statement(
-        {"enable_seqscan": "off"}, f"SELECT {counts}", dict(zip(names, lookups, strict=True))
-    )
-    return statement_run(statement)[0]
+    visible = "count(*)" if collections is None else _VISIBLE
+    counts = ", ".join(_COUNT.format(name=n, counted=COUNTED, visible=visible) for n in names)
+    parameters = {**dict(zip(names, lookups, strict=True)), "collections": list(collections or ())}
+    [row] = statement_run(Statement({"enable_seqscan": "off"}, f"SELECT {counts}", parameters))
+    return [seen if of_all < COUNTED else COUNTED for of_all, seen in row]
 
 
 def _statistics() -> _Statistics:

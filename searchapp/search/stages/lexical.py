@@ -63,7 +63,7 @@ def lexical_search(text: str, scope: Scope, *, pages: int) -> list[LexicalHit]:
     asked = lexical_words(text)[:MAX_WORDS]
     if not asked or scope.is_empty:
         return []
-    words = words_get(asked)
+    words = words_get(asked, scope.collections)
     mass = sum(word.idf for word in words)
     sought = [word for word in words if 0 < word.pages <= max(10, _COMMON * word.total)]
     if not sought:
