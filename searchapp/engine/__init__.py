@@ -5,8 +5,7 @@ Vectors come back as float32 arrays of unit length at the index's dimension. Kno
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +17,8 @@ from embedding_engine import errors as engine_errors
 from embedding_engine import keypoints
 from embedding_engine.answers import error_answer, failure_answer
 from embedding_engine.keypoints import Keypoints, QueryKeypoints, likeness
-from embedding_engine.passages import split_passages
-from embedding_engine.registry import ModelSpec, model_spec
+from embedding_engine.registry import ModelSpec
 from embedding_engine.remote import EmbedClient
-from embedding_engine.tokens import split_windows
 from embedding_engine.types import (
     EmbedInput,
     EmbedRequest,
@@ -29,7 +26,6 @@ from embedding_engine.types import (
     FloatArray,
     ImagePart,
     InputType,
-    ModelOptions,
     ModelSource,
     Part,
     Reading,
@@ -38,7 +34,17 @@ from embedding_engine.types import (
 )
 from embedding_engine.urgency import URGENT_INPUTS
 from embedding_engine.wire import MAX_BODY_BYTES
-from searchapp.errors import EngineFailed, EngineLost, InvalidInput, SearchappError, Unavailable
+from searchapp.engine.errors import translated
+from searchapp.engine.local import page_keypoints, passages, read, windows
+from searchapp.engine.specs import (
+    VectorSpace,
+    configured,
+    described,
+    known_spec,
+    model_options,
+    spec_described,
+)
+from searchapp.errors import Unavailable
 
 if TYPE_CHECKING:
     from embedding_engine.base import Embedder
@@ -56,9 +62,32 @@ __all__ = [
     "TextPart",
     "VectorSpace",
     "WireAnswer",
+    "configured",
+    "default_set",
+    "described",
+    "dimension",
     "embed_api",
+    "embed_documents",
+    "embed_queries",
+    "embed_query",
     "error_answer",
+    "forward",
+    "is_reachable",
+    "is_ready",
+    "known_spec",
     "likeness",
+    "model_options",
+    "page_keypoints",
+    "passages",
+    "query_keypoints",
+    "read",
+    "read_pictures",
+    "spec",
+    "spec_described",
+    "spec_wait",
+    "use_inprocess",
+    "wait_reachable",
+    "windows",
 ]
 
 # Seconds: a probe is asked by load balancers, a query by a person who waits, the rest by workers.
@@ -74,22 +103,6 @@ _PASSING = ("model_loading", "engine_unavailable", "engine_lost")
 
 _lock = threading.Lock()
 _inprocess_wanted = False
-
-
-@dataclass(frozen=True, slots=True)
-class VectorSpace:
-    """What the vectors of one index have in common: the weights, where they are, the dimension."""
-
-    source: ModelSource
-    spec: ModelSpec
-    dimension: int
-
-
-def configured() -> ModelSource:
-    """The model that the settings name: of the first index, and of the next one to be built."""
-    return ModelSource(
-        settings.EMBEDDING_MODEL, settings.EMBEDDING_REVISION, settings.EMBEDDING_URL
-    )
 
 
 def spec(source: ModelSource | None = None) -> ModelSpec:
@@ -108,7 +121,7 @@ def spec(source: ModelSource | None = None) -> ModelSpec:
             return _local_engine(source).spec
         return _served_spec(settings.ENGINE_URL, settings.ENGINE_API_KEY, source)
     except engine_errors.EngineError as error:
-        raise _translated(error) from error
+        raise translated(error) from error
 
 
 def spec_wait(source: ModelSource, seconds: float) -> ModelSpec:
@@ -123,50 +136,9 @@ def spec_wait(source: ModelSource, seconds: float) -> ModelSpec:
         time.sleep(0.5)
 
 
-def known_spec(source: ModelSource | None = None) -> ModelSpec | None:
-    """The spec, when it is known without asking anybody."""
-    source = source or configured()
-    if source.url:
-        return None
-    try:
-        registered = model_spec(source.model)
-    except engine_errors.ModelNotFound:
-        return None
-    return registered if registered.is_bundled else None
-
-
 def dimension() -> int:
     """Components of a vector of the configured model. Raises as `spec`."""
     return int(settings.EMBEDDING_DIMENSION) or spec().dimension
-
-
-def described(spec: ModelSpec) -> dict[str, Any]:
-    """A spec as JSON, in the terms of /v1/models; `spec_described` gives it back."""
-    return {
-        "name": spec.name,
-        "dimensions": list(spec.dimensions),
-        "default_dimension": spec.default_dimension,
-        "lanes": list(spec.lanes),
-        "context_length": spec.context_tokens,
-        "window_tokens": spec.window_tokens,
-        "revision": spec.revision,
-        "languages": list(spec.languages),
-    }
-
-
-def spec_described(model: Mapping[str, Any]) -> ModelSpec:
-    """The spec of a model that is loaded elsewhere. KeyError, TypeError for another's words."""
-    return ModelSpec(
-        name=model["name"],
-        implementation="",  # nothing is loaded here: the engine has it
-        dimensions=tuple(model["dimensions"]),
-        default_dimension=model["default_dimension"],
-        lanes=tuple(model["lanes"]),
-        context_tokens=model["context_length"],
-        window_tokens=model["window_tokens"],
-        revision=model["revision"],
-        languages=tuple(model["languages"]),
-    )
 
 
 def default_set(source: ModelSource) -> None:
@@ -176,23 +148,7 @@ def default_set(source: ModelSource) -> None:
     try:
         _client(_QUERY_S).load(source, is_default=True)
     except engine_errors.EngineError as error:
-        raise _translated(error) from error
-
-
-def model_options(source: ModelSource | None = None) -> ModelOptions:
-    """How a model is to be loaded (default: the configured one)."""
-    source = source or configured()
-    # The key is for the server that was set with it, and for no other.
-    is_keyed = source.url == settings.EMBEDDING_URL
-    return ModelOptions(
-        revision=source.revision,
-        device=settings.EMBEDDING_DEVICE,
-        dtype=settings.EMBEDDING_DTYPE,
-        image_pixels=settings.EMBEDDING_PIXELS,
-        batch_tokens=settings.EMBEDDING_BATCH_TOKENS,
-        url=source.url,
-        api_key=settings.EMBEDDING_API_KEY if is_keyed else "",
-    )
+        raise translated(error) from error
 
 
 def use_inprocess() -> None:
@@ -271,26 +227,6 @@ def forward(method: str, path: str, body: bytes) -> WireAnswer:
         return failure_answer(error)
 
 
-def windows(text: str, spec: ModelSpec) -> list[str]:
-    """A page's text cut into the model's windows; none for a blank text."""
-    return split_windows(text, spec=spec)
-
-
-def passages(text: str, spec: ModelSpec) -> list[str]:
-    """A page's text in short pieces that end with a line or sentence; none for a blank text."""
-    return split_passages(text, spec=spec)
-
-
-def read(image: bytes) -> Reading:
-    """OCR in this process: text and word boxes of one picture. Raises SearchappError."""
-    from embedding_engine import reading
-
-    try:
-        return reading.read(image, threads=settings.OCR_THREADS)
-    except engine_errors.EngineError as error:
-        raise _translated(error) from error
-
-
 def read_pictures(parts: Sequence[Part], spec: ModelSpec) -> tuple[Part, ...]:
     """The parts of a query with each picture replaced by its text, where the model only reads.
 
@@ -315,15 +251,7 @@ def _read_urgently(image: bytes) -> str:
             return reading.read(image, urgent=True).text
         return _client(_READ_S).read(image).text
     except engine_errors.EngineError as error:
-        raise _translated(error) from error
-
-
-def page_keypoints(image: bytes) -> Keypoints:
-    """What a page's picture looks like, made in this process. Raises InvalidInput."""
-    try:
-        return keypoints.page_keypoints(image)
-    except engine_errors.EngineError as error:
-        raise _translated(error) from error
+        raise translated(error) from error
 
 
 def query_keypoints(image: bytes) -> QueryKeypoints:
@@ -336,7 +264,7 @@ def query_keypoints(image: bytes) -> QueryKeypoints:
             return keypoints.query_keypoints(image)
         return _client(_QUERY_S).keypoints(image)
     except engine_errors.EngineError as error:
-        raise _translated(error) from error
+        raise translated(error) from error
 
 
 def _is_inprocess() -> bool:
@@ -354,7 +282,7 @@ def _embed(
     try:
         result = _send(request, space, timeout)
     except engine_errors.EngineError as error:
-        raise _translated(error) from error
+        raise translated(error) from error
     return np.asarray(result.vectors, dtype=np.float32)
 
 
@@ -381,20 +309,6 @@ def _identity_check(loaded: ModelSpec, space: VectorSpace) -> None:
             f"'{space.source.model}' holds {loaded.identity} now, the index was made with "
             f"{space.spec.identity}. Put those weights back, or run `manage.py index build`.",
         )
-
-
-def _translated(error: engine_errors.EngineError) -> SearchappError:
-    """What is the input's fault, what is wrong over this input, and what is wrong with any.
-
-    A missing model or a refused key is mended at the engine, not in the documents: they wait.
-    """
-    if isinstance(error, engine_errors.InvalidInput):
-        return InvalidInput(error.code, error.message)
-    if isinstance(error, engine_errors.EngineFailed | engine_errors.EngineTimeout):
-        return EngineFailed(error.message)
-    if isinstance(error, engine_errors.EngineLost):
-        return EngineLost(error.message)
-    return Unavailable(error.code, error.message)
 
 
 def _client(timeout: float) -> EmbedClient:
