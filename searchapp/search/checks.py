@@ -19,6 +19,7 @@ from searchapp.search.query import (
     MAX_METADATA_KEYS,
     MAX_OVERSAMPLING,
     MAX_PARTS,
+    MAX_PICTURES,
     MAX_QUERY_CHARS,
     MAX_VALUE_CHARS,
     Exclusions,
@@ -56,6 +57,8 @@ def _content_check(query: Query) -> None:
         )
     if len(query.parts) > MAX_PARTS:
         raise InvalidInput("query_too_long", f"At most {MAX_PARTS} parts.", field="query")
+    if sum(isinstance(part, engine.ImagePart) for part in query.parts) > MAX_PICTURES:
+        raise InvalidInput("too_many_pictures", f"At most {MAX_PICTURES} pictures.", field="query")
     if len(query.text) > MAX_QUERY_CHARS:
         raise InvalidInput(
             "query_too_long",

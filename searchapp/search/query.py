@@ -14,6 +14,8 @@ MAX_LIMIT = 200
 MAX_OVERSAMPLING = 50
 MAX_QUERY_CHARS = 10_000
 MAX_PARTS = 20
+# Each is read and compared, which takes a second or so of the machine.
+MAX_PICTURES = 4
 MAX_EXAMPLES = 20
 MAX_FILTER_VALUES = 200
 MAX_METADATA_KEYS = 20

@@ -6,13 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db import OperationalError
-from psycopg.errors import QueryCanceled
-
 from searchapp import access
 from searchapp.access import Actor
 from searchapp.engine import FloatArray
-from searchapp.errors import Unavailable
+from searchapp.errors import InvalidInput
 from searchapp.models import Index
 from searchapp.models.indexes import index_active
 from searchapp.search.asked import (
@@ -33,6 +30,7 @@ from searchapp.search.stages.background import Kind, background_get
 from searchapp.search.stages.fuse import fuse
 from searchapp.search.stages.lexical import is_telling, lexical_search
 from searchapp.search.stages.pictures import pictures_search
+from searchapp.search.stages.statement import time_limit_told
 from searchapp.search.stages.vectors import lanes_scored, lanes_search
 from searchapp.search.syntax import Wording, condition
 from searchapp.search.turns import picture_turn
@@ -64,7 +62,7 @@ def search_pages(*, actor: Actor, query: Query, index: Index | None = None) -> A
     """
     access.require_scope(actor, "search")
     query_check(query)
-    with _time_limit_told(), picture_turn(query):
+    with time_limit_told(), _field_told(), picture_turn(query):
         return _search(actor, query, index or index_active(), _Clock())
 
 
@@ -198,16 +196,13 @@ def _question(sought: _Sought) -> Question:
 
 
 @contextmanager
-def _time_limit_told() -> Iterator[None]:
-    """A statement that Postgres ended for its time is no fault, but too much to do now."""
+def _field_told() -> Iterator[None]:
+    """What the engine refuses of a search, like a damaged picture, is the query's."""
     try:
         yield
-    except OperationalError as error:
-        if not isinstance(error.__cause__, QueryCanceled):
-            raise
-        raise Unavailable(
-            "search_timeout", "The search took too long: narrow it, or try again."
-        ) from error
+    except InvalidInput as error:
+        error.field = error.field or "query"
+        raise
 
 
 def _ms(began: float) -> float:

@@ -151,6 +151,9 @@ def test_sort_and_weight_and_group(pages: list[Page], alice: Api) -> None:
 
 HUGE = 10**30
 X: dict[str, Any] = {"query": "x"}
+PNG = "data:image/png;base64,"
+PICTURE = {"type": "image", "image": PNG + base64.b64encode(png_make()).decode()}
+DAMAGED = {"type": "image", "image": PNG + base64.b64encode(png_make()[:200]).decode()}
 
 
 def bounded(**filters: Any) -> dict[str, Any]:
@@ -170,6 +173,8 @@ def content(*parts: dict[str, Any]) -> dict[str, Any]:
         *(({"query": signs}, "query", "empty_query") for signs in ("-", '"', '""', "?! …")),
         ({"unlike": [1]}, "query", "empty_query"),
         ({"query": "x" * 100_000}, "query", "query_too_long"),
+        (content(*[PICTURE] * 5), "query", "too_many_pictures"),
+        (content(DAMAGED), "query", "invalid_image"),
         (content(*[{"type": "text", "text": "x"}] * 21), "query", "query_too_long"),
         ({"query": None}, "query.str", "invalid_field"),
         ({"query": "x", "filter": {}}, "filter", "invalid_field"),

@@ -7,19 +7,14 @@ more they count; the best of these are compared in full. Both within rights and 
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import connection, transaction
-
 from searchapp import engine
+from searchapp.search.stages.statement import Statement, statement_run
 from searchapp.search.types import PictureHit, Scope
 
 COMPARED = 30
 """Pages that are compared with a picture: the right one was among them for 97 of 100 crops."""
 # Pages looked at of one word: what so many share tells little apart, and would cost most.
 _PAGES_A_WORD = 200
-_TIMEOUT_MS = 5_000
-
-# A word is on few pages of many, and the planner knows neither: a scan would unpack every row.
-_SETTINGS = f"SET LOCAL statement_timeout = {_TIMEOUT_MS}; SET LOCAL enable_seqscan = off;"
 
 _CANDIDATES = """
 WITH shared AS MATERIALIZED (
@@ -48,12 +43,12 @@ def pictures_search(pictures: Sequence[bytes], scope: Scope, *, pages: int) -> l
 
     A page's score is how sure it is that it shows the picture at all, times its points by those of
     the page that shows most of it: twins of one template stand behind the page that was cut.
-    Raises as `engine.query_keypoints`.
+    Raises as `engine.query_keypoints`, and Unavailable `search_timeout`.
     """
     if scope.is_empty:
         return []
     best: dict[int, PictureHit] = {}
-    for picture in pictures:
+    for picture in dict.fromkeys(pictures):
         for hit in _shown(engine.query_keypoints(picture), scope):
             if hit.page_id not in best or hit.score > best[hit.page_id].score:
                 best[hit.page_id] = hit
@@ -82,10 +77,11 @@ def _candidates(words: Sequence[int], scope: Scope) -> list[tuple[int, bytes]]:
         "pages_a_word": _PAGES_A_WORD,
         "compared": COMPARED,
     }
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_SETTINGS)
-        cursor.execute(_CANDIDATES.format(where=where), parameters)
-        return [(row[0], bytes(row[1])) for row in cursor.fetchall()]
+    # A word is on few pages of many, and the planner knows neither: a scan would unpack every row.
+    rows = statement_run(
+        Statement({"enable_seqscan": "off"}, _CANDIDATES.format(where=where), parameters)
+    )
+    return [(page_id, bytes(points)) for page_id, points in rows]
 
 
 def _where(scope: Scope) -> tuple[str, dict[str, Any]]:

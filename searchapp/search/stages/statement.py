@@ -1,6 +1,7 @@
 """One statement of a search: with settings of its own, in one round trip, bounded in time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,15 +35,21 @@ class Statement:
 
 def statement_run(statement: Statement) -> list[tuple[Any, ...]]:
     """The rows. Raises Unavailable `search_timeout`."""
+    with time_limit_told(), connection.cursor() as cursor:
+        cursor.execute(statement.text, statement.parameters)
+        while cursor.description is None:
+            cursor.nextset()
+        return list(cursor.fetchall())
+
+
+@contextmanager
+def time_limit_told() -> Iterator[None]:
+    """A statement that Postgres ended for its time is no fault, but too much to do now."""
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(statement.text, statement.parameters)
-            while cursor.description is None:
-                cursor.nextset()
-            return list(cursor.fetchall())
+        yield
     except OperationalError as error:
-        if isinstance(error.__cause__, QueryCanceled):
-            raise Unavailable(
-                "search_timeout", "The search took too long; narrow it, or try again."
-            ) from error
-        raise
+        if not isinstance(error.__cause__, QueryCanceled):
+            raise
+        raise Unavailable(
+            "search_timeout", "The search took too long: narrow it, or try again."
+        ) from error
