@@ -3,18 +3,16 @@
 Vectors come back as float32 arrays of unit length at the index's dimension. Knows no rows.
 """
 
-import threading
 import time
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from django.conf import settings
 
 from embedding_engine import api as embed_api
 from embedding_engine import errors as engine_errors
-from embedding_engine import keypoints
 from embedding_engine.answers import error_answer, failure_answer
 from embedding_engine.keypoints import Keypoints, QueryKeypoints, likeness
 from embedding_engine.registry import ModelSpec
@@ -34,8 +32,16 @@ from embedding_engine.types import (
 )
 from embedding_engine.urgency import URGENT_INPUTS
 from embedding_engine.wire import MAX_BODY_BYTES
+from searchapp.engine.connection import (
+    client,
+    connected,
+    is_inprocess,
+    local_engine,
+    use_inprocess,
+)
 from searchapp.engine.errors import translated
 from searchapp.engine.local import page_keypoints, passages, read, windows
+from searchapp.engine.pictures import query_keypoints, read_pictures
 from searchapp.engine.specs import (
     VectorSpace,
     configured,
@@ -45,9 +51,6 @@ from searchapp.engine.specs import (
     spec_described,
 )
 from searchapp.errors import Unavailable
-
-if TYPE_CHECKING:
-    from embedding_engine.base import Embedder
 
 __all__ = [
     "MAX_BODY_BYTES",
@@ -93,16 +96,11 @@ __all__ = [
 # Seconds: a probe is asked by load balancers, a query by a person who waits, the rest by workers.
 _PROBE_S = 2.0
 _QUERY_S = 15.0
-# One picture of a query; those that are asked with come one after the other.
-_READ_S = 30.0
 _WORK_S = 120.0
 # Of Embed API clients: just under the 300 s that the official SDK waits.
 _FORWARD_S = 290.0
 # Codes of what may well be over in a moment.
 _PASSING = ("model_loading", "engine_unavailable", "engine_lost")
-
-_lock = threading.Lock()
-_inprocess_wanted = False
 
 
 def spec(source: ModelSource | None = None) -> ModelSpec:
@@ -117,8 +115,8 @@ def spec(source: ModelSource | None = None) -> ModelSpec:
     if known is not None:
         return known
     try:
-        if _is_inprocess():
-            return _local_engine(source).spec
+        if is_inprocess():
+            return local_engine(source).spec
         return _served_spec(settings.ENGINE_URL, settings.ENGINE_API_KEY, source)
     except engine_errors.EngineError as error:
         raise translated(error) from error
@@ -143,28 +141,22 @@ def dimension() -> int:
 
 def default_set(source: ModelSource) -> None:
     """Make a loaded model the one that the Embed API's general names mean. Raises as `spec`."""
-    if _is_inprocess():
+    if is_inprocess():
         return
     try:
-        _client(_QUERY_S).load(source, is_default=True)
+        client(_QUERY_S).load(source, is_default=True)
     except engine_errors.EngineError as error:
         raise translated(error) from error
 
 
-def use_inprocess() -> None:
-    """Hold the model in this process: for commands that run while no engine process does."""
-    global _inprocess_wanted
-    _inprocess_wanted = True
-
-
 def is_reachable() -> bool:
     """Whether the engine answers now (always true in process)."""
-    return _is_inprocess() or _models() is not None
+    return is_inprocess() or _models() is not None
 
 
 def is_ready() -> bool:
     """Whether the engine answers, and the server behind it where there is one."""
-    if _is_inprocess():
+    if is_inprocess():
         return True
     models = _models()
     return models is not None and all(model.get("is_reachable", True) for model in models)
@@ -173,7 +165,7 @@ def is_ready() -> bool:
 def _models() -> list[dict[str, Any]] | None:
     """What the engine says that it serves; None while it does not answer."""
     try:
-        return _client(_PROBE_S).models()
+        return client(_PROBE_S).models()
     except engine_errors.EngineError:
         return None
 
@@ -218,57 +210,13 @@ def embed_queries(inputs: Sequence[Sequence[Part]], *, space: VectorSpace) -> Fl
 def forward(method: str, path: str, body: bytes) -> WireAnswer:
     """A request of the Embed API, answered by whoever holds the model. Errors are answers too."""
     try:
-        if _is_inprocess():
-            local = _local_engine(configured())
+        if is_inprocess():
+            local = local_engine(configured())
             return embed_api.answer(local, method=method, path=path, body=body)
         # Only a POST makes the model work.
-        return _client(_FORWARD_S if method == "POST" else _PROBE_S).forward(method, path, body)
+        return client(_FORWARD_S if method == "POST" else _PROBE_S).forward(method, path, body)
     except engine_errors.EngineError as error:
         return failure_answer(error)
-
-
-def read_pictures(parts: Sequence[Part], spec: ModelSpec) -> tuple[Part, ...]:
-    """The parts of a query with each picture replaced by its text, where the model only reads.
-
-    It is read where the model is, so that web processes hold no OCR; the picture's bytes are not
-    sent once more. Raises as `embed_documents`.
-    """
-    if "image" in spec.lanes:
-        return tuple(parts)
-    return tuple(
-        TextPart(_read_urgently(part.content) if part.text is None else part.text)
-        if isinstance(part, ImagePart)
-        else part
-        for part in parts
-    )
-
-
-def _read_urgently(image: bytes) -> str:
-    from embedding_engine import reading  # onnxruntime is heavy
-
-    try:
-        if _is_inprocess():
-            return reading.read(image, urgent=True).text
-        return _client(_READ_S).read(image).text
-    except engine_errors.EngineError as error:
-        raise translated(error) from error
-
-
-def query_keypoints(image: bytes) -> QueryKeypoints:
-    """What a picture that is looked for looks like; made where the model is, as it is read there.
-
-    Raises as `embed_documents`.
-    """
-    try:
-        if _is_inprocess():
-            return keypoints.query_keypoints(image)
-        return _client(_QUERY_S).keypoints(image)
-    except engine_errors.EngineError as error:
-        raise translated(error) from error
-
-
-def _is_inprocess() -> bool:
-    return bool(settings.EMBEDDING_INPROCESS) or _inprocess_wanted
 
 
 def _embed(
@@ -288,17 +236,17 @@ def _embed(
 
 def _send(request: EmbedRequest, space: VectorSpace, timeout: float) -> EmbedResult:
     wanted = space.spec.identity
-    if _is_inprocess():
-        local = _local_engine(space.source)
+    if is_inprocess():
+        local = local_engine(space.source)
         _identity_check(local.spec, space)
         return local.embed(request)
     try:
-        return _client(timeout).embed(request, model=wanted)
+        return client(timeout).embed(request, model=wanted)
     except engine_errors.ModelNotFound:
         # It was started anew, or made room for another; perhaps with other weights there.
         _served_spec.cache_clear()
-        _identity_check(_loaded_spec(_client(_QUERY_S), space.source), space)
-        return _client(timeout).embed(request, model=wanted)
+        _identity_check(_loaded_spec(client(_QUERY_S), space.source), space)
+        return client(timeout).embed(request, model=wanted)
 
 
 def _identity_check(loaded: ModelSpec, space: VectorSpace) -> None:
@@ -311,34 +259,17 @@ def _identity_check(loaded: ModelSpec, space: VectorSpace) -> None:
         )
 
 
-def _client(timeout: float) -> EmbedClient:
-    return _connected(settings.ENGINE_URL, settings.ENGINE_API_KEY, timeout)
-
-
-@lru_cache(maxsize=8)
-def _connected(url: str, api_key: str, timeout: float) -> EmbedClient:
-    return EmbedClient(url, timeout=timeout, api_key=api_key)
-
-
 @lru_cache(maxsize=8)
 def _served_spec(url: str, api_key: str, source: ModelSource) -> ModelSpec:
     """What the engine says of a model; no answer is not kept."""
-    return _loaded_spec(_connected(url, api_key, _QUERY_S), source)
+    return _loaded_spec(connected(url, api_key, _QUERY_S), source)
 
 
-def _loaded_spec(client: EmbedClient, source: ModelSource) -> ModelSpec:
+def _loaded_spec(to: EmbedClient, source: ModelSource) -> ModelSpec:
     try:
-        return spec_described(client.load(source))
+        return spec_described(to.load(source))
     except (KeyError, TypeError) as error:
         raise engine_errors.EngineUnavailable(
             f"ENGINE_URL names a server that is not ours: it does not describe '{source.model}'; "
             "other Embed v2 servers are for EMBEDDING_URL"
         ) from error
-
-
-def _local_engine(source: ModelSource) -> "Embedder":
-    from embedding_engine.engine import load_engine
-
-    # Threads that come meanwhile wait for the one that loads.
-    with _lock:
-        return load_engine(source.model, model_options(source))

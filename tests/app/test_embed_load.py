@@ -158,7 +158,7 @@ def test_a_health_check_waits_neither_for_calls_nor_long(
         def forward(self, method: str, path: str, body: bytes) -> WireAnswer:
             return WireAnswer(200, b"")
 
-    monkeypatch.setattr(engine, "EmbedClient", Client)
+    monkeypatch.setattr("searchapp.engine.connection.EmbedClient", Client)
     settings.EMBEDDING_INPROCESS = False
     settings.ENGINE_URL = "unix:///far/engine.sock"
     assert engine.forward("GET", "/ping", b"").status == 200
