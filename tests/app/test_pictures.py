@@ -117,7 +117,8 @@ def test_only_what_one_may_see_and_asked_for(people: People, deck: Document) -> 
     later = scope_get(Actor.from_user(people.bob), Filters(page_from=3))
     numbers = {Page.objects.get(pk=hit.page_id).number for hit in found(query, later)}
     assert numbers <= {3, 4}
-    elsewhere = scope_get(SYSTEM, Filters(documents=(deck.pk + 1,)))
+    other = ingested(people, deck_make(3, pages=1), "other.pdf")
+    elsewhere = scope_get(SYSTEM, Filters(documents=(other.pk,)))
     assert found(query, elsewhere) == []
 
 
