@@ -199,3 +199,9 @@ def test_equal_scores_are_in_the_order_of_pages_and_nothing_gives_nothing() -> N
     assert order(fuse({"text": hits(0.5, 0.5, 0.5)}, [], BACKGROUND)) == [1, 2, 3]
     assert fuse({}, [], Background({})) == []
     assert order(fuse({"text": hits(0.2, 0.4)}, [], Background({}))) == [2, 1]
+
+
+def test_of_sure_pictures_the_surer_goes_first_whatever_its_page_means() -> None:
+    shows = [PictureHit(1, 0.6, 20), PictureHit(2, 0.55, 18)]
+    lanes = {"text": hits(-1.0, BACKGROUND.lanes["text"].mean)}
+    assert [one.page_id for one in fuse(lanes, [], BACKGROUND, shows)] == [1, 2]
