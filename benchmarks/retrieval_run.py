@@ -164,10 +164,7 @@ def cpu_seconds(pids: Sequence[int]) -> float:
     ticks = os.sysconf("SC_CLK_TCK")
     total = 0.0
     for pid in _tree(pids):
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except FileNotFoundError:
-            continue
+        fields = _proc_read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
         total += sum(map(int, fields[11:15])) / ticks
     return total
 
@@ -176,8 +173,16 @@ def _tree(pids: Sequence[int]) -> list[int]:
     found = list(pids)
     for pid in found:
         for task in Path(f"/proc/{pid}/task").glob("*/children"):
-            found += [int(child) for child in task.read_text().split()]
+            found += [int(child) for child in _proc_read(task).split()]
     return found
+
+
+def _proc_read(path: Path) -> str:
+    """What /proc says of a process; nothing when it has ended meanwhile."""
+    try:
+        return path.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def _memory(pids: Sequence[int]) -> float:
@@ -186,8 +191,8 @@ def _memory(pids: Sequence[int]) -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sizes = 0
     for pid in _tree([pid for pid in pids if pid != os.getpid()]):
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().split("\n")
-        sizes += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        lines = _proc_read(Path(f"/proc/{pid}/smaps_rollup")).split("\n")
+        sizes += next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
     return sizes / 1024
 
 
