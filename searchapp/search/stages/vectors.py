@@ -20,7 +20,7 @@ Method = Literal["hnsw", "exact"]
 
 # Comparing a row costs 0.5 us, one of the walk's width 20 us.
 WIDTH_ROWS = 40
-ALWAYS_EXACT_ROWS = 10_000
+ALWAYS_EXACT_ROWS = 5_000
 MAX_CANDIDATES = 20_000
 _LEAST_CANDIDATES = 40
 # Of a page's units in a lane, those whose floats are read: nearest by Hamming distance first.
