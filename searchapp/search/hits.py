@@ -19,7 +19,7 @@ _PAGE = (
     *("text", "notes", "language"),
 )
 _DOCUMENT = ("id", "collection_id", "title", "filename", "kind", "page_count")
-_COLLECTION = ("id", "slug", "name")
+_COLLECTION = ("id", "name", "slug")
 _COLUMNS = ", ".join(
     f"{table}.{name}"
     for table, names in (("page", _PAGE), ("document", _DOCUMENT), ("collection", _COLLECTION))
