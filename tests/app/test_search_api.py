@@ -196,7 +196,6 @@ def content(*parts: dict[str, Any]) -> dict[str, Any]:
         (bounded(types=["video"]), "filters.types", "unknown_type"),
         (bounded(without={"types": ["video"]}), "filters.without.types", "unknown_type"),
         (bounded(languages=["xx"]), "filters.languages", "unknown_language"),
-        (bounded(languages=["EN"]), "filters.languages", "unknown_language"),
         (bounded(languages=["\ud800"]), "filters.languages", "unknown_language"),
         (bounded(without={"languages": [""]}), "filters.without.languages", "unknown_language"),
         (bounded(collections=["no"]), "filters.collections", "unknown_collection"),
