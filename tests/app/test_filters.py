@@ -208,8 +208,6 @@ def test_filters_match_as_the_rules_say(people: People, seed: int) -> None:
         Filters(metadata=metadata_from(["year:2025"])),
         Filters(without=Exclusions(collections=("board", "plans"))),
         Filters(without=Exclusions(tags=("photo",), languages=("en",))),
-        Filters(collections=("board",), without=Exclusions(collections=("board",))),
-        Filters(types=("deck",), without=Exclusions(types=("deck",))),
     ],
 )
 def test_each_filter_bounds_the_hits(people: People, filters: Filters) -> None:

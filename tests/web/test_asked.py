@@ -38,25 +38,35 @@ CHOICES = {
 }
 KEYS = WORDS.map(lambda word: word.replace(":", "").strip()).filter(bool)
 VALUES = WORDS.map(str.strip).filter(bool)
+# Signs alone are no question.
+TEXTS = (
+    some.text(some.sampled_from("aä 漢&=#+%?\"'<-"), max_size=20)
+    .map(str.strip)
+    .filter(lambda text: not text or any(map(str.isalnum, text)))
+)
 
 
 @some.composite
 def questions(draw: some.DrawFn) -> Asked:
     """Anything that a URL can say."""
     days, pages = draw(ordered(some.dates())), draw(ordered(NUMBERS))
+    chosen = {name: draw(values) for name, values in CHOICES.items()}
+    others = {name: draw(values) for name, values in CHOICES.items()}
+    # What is wanted and left out at once cannot be asked.
+    left_out = {name: tuple(v for v in others[name] if v not in chosen[name]) for name in CHOICES}
     filters = Filters(
-        **{name: draw(values) for name, values in CHOICES.items()},
+        **chosen,
         uploaded_from=days[0],
         uploaded_to=days[1],
         page_from=pages[0],
         page_to=pages[1],
         metadata=draw(some.dictionaries(KEYS, few(VALUES).filter(bool), max_size=3)),
-        without=Exclusions(**{name: draw(values) for name, values in CHOICES.items()}),
+        without=Exclusions(**left_out),
     )
     examples = draw(some.lists(IDS, max_size=4, unique=True))
     x0, x1 = draw(some.tuples(some.integers(0, 499), some.integers(500, 1000)))
     return Asked(
-        text=draw(some.text(some.sampled_from("aä 漢&=#+%?\"'<-"), max_size=20)).strip(),
+        text=draw(TEXTS),
         filters=filters,
         view=draw(some.sampled_from(["documents", "pages"])),
         limit=draw(some.integers(1, MAX_LIMIT)),
