@@ -44,7 +44,7 @@ def units_by_page(data_dir: Path, document_id: int) -> dict[int, list[int]]:
     with psycopg.connect(url) as connection:
         rows = connection.execute(
             "SELECT p.number, array_agg(e.position ORDER BY e.position) FROM searchapp_page p"
-            " LEFT JOIN searchapp_embedding e ON e.page_id = p.id"
+            " LEFT JOIN searchapp_embedding e ON e.page_id = p.id AND e.lane = 'text'"
             " WHERE p.document_id = %s GROUP BY p.id, p.number ORDER BY p.number",
             [document_id],
         ).fetchall()
